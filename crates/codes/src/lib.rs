@@ -1,1 +1,43 @@
-//! placeholder
+//! The SMTP registry as data: reply codes, enhanced status codes, commands, and the replies that each command may get.
+//!
+//! Everything here is a small `Copy` value or a `const` table: no allocation, no I/O, no dependency, `no_std`.
+//! The tables are generated from the `data/*.tsv` files of this crate by `cargo xtask codegen`; each row names the RFC that says so.
+//!
+//! ```
+//! use ehlo_codes::{EnhancedCode, ReplyClass, ReplyCode, Stage, Verb};
+//!
+//! let code: ReplyCode = "550".parse()?;
+//! assert_eq!(code, ReplyCode::MAILBOX_UNAVAILABLE);
+//! assert_eq!(code.class(), ReplyClass::PermanentFailure);
+//! assert!(code.info().is_some_and(|info| info.reference.starts_with("RFC 5321")));
+//!
+//! let status: EnhancedCode = "5.1.1".parse()?;
+//! assert!(status.agrees_with(code));
+//!
+//! assert_eq!(Verb::from_bytes(b"rcpt"), Some(Verb::Rcpt));
+//! assert!(Verb::Rcpt.may_answer(code));
+//! assert!(!Stage::DataEnd.permits(ReplyCode::START_MAIL_INPUT));
+//! # Ok::<(), ehlo_codes::ParseCodeError>(())
+//! ```
+#![no_std]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+pub mod enhanced;
+mod error;
+mod generated;
+mod reply;
+mod stage;
+mod standing;
+mod status;
+mod verb;
+
+pub use error::ParseCodeError;
+pub use generated::verbs::Verb;
+pub use reply::{ReplyClass, ReplyCode, ReplyInfo};
+pub use stage::{Outcome, Stage, StageReply};
+pub use standing::Standing;
+pub use status::{ClassInfo, EnhancedCode, EnhancedInfo, StatusDetail, SubjectInfo};
+pub use verb::VerbInfo;
