@@ -1,1 +1,57 @@
-//! placeholder
+//! SMTP bytes to types and back.
+//!
+//! Two stages, never mixed:
+//!
+//! 1. **Framing** finds where a line ([`LineFramer`]), a message body ([`DataDecoder`]) or a reply ([`ReplyReader`]) ends. It knows
+//!    no grammar, holds at most one partial line under a hard cap, and accepts one line ending: CRLF. Whatever else a peer sends
+//!    is reported with its kind, never repaired.
+//! 2. **Grammar** reads a complete frame: [`CommandLine`] and [`Command`], [`Mailbox`] and paths, [`Params`], replies,
+//!    [`Capabilities`]. It borrows from the frame and allocates nothing.
+//!
+//! Because the end of a frame is known before its grammar is looked at, a malformed frame can be thrown away whole: no part of it
+//! is ever read as the next command.
+//!
+//! The way back is [`Command`]'s `write_to`, [`Reply::write_to`] and [`Stuffer`].
+//!
+//! # Example
+//!
+//! ```
+//! use ehlo_codec::{Command, Framed, LineFramer};
+//!
+//! let mut framer = LineFramer::new(512);
+//! let input = b"MAIL FROM:<ada@example.org> SIZE=1000\r\nRCPT TO:<bob@example.net>\r\n";
+//! let (used, frame) = framer.next(input);
+//! let Framed::Line(line) = frame else { panic!("a whole line is there") };
+//! let Ok(Command::Mail { from, params }) = Command::parse(line) else { panic!("it is a MAIL command") };
+//! assert_eq!(from.to_string(), "<ada@example.org>");
+//! assert_eq!(params.get("size").and_then(|p| p.value), Some("1000"));
+//! assert_eq!(&input[used..][..4], b"RCPT");
+//! ```
+//!
+//! The grammar is RFC 5321 §4.1 and §4.2 with the parameters of RFC 5321 §4.1.2.
+#![no_std]
+
+extern crate alloc;
+
+mod capability;
+mod command;
+mod data;
+mod line;
+mod param;
+mod path;
+mod reply;
+mod reply_reader;
+mod stuff;
+mod text;
+
+pub use capability::{Capabilities, Extension};
+pub use command::{BodyType, Command, CommandLine, SyntaxError};
+pub use data::{DataDecoder, DataFaults, DataStep};
+pub use ehlo_codes as codes;
+pub use ehlo_codes::{EnhancedCode, ReplyClass, ReplyCode, Verb};
+pub use line::{Framed, LineFault, LineFramer};
+pub use param::{Param, ParamFault, Params};
+pub use path::{ClientId, Domain, ForwardPath, MAX_DOMAIN, MAX_LOCAL_PART, Mailbox, PathFault, ReversePath};
+pub use reply::{MAX_REPLY_LINE, Reply, ReplyError};
+pub use reply_reader::{ReplyFault, ReplyLimits, ReplyReader, ReplyStep, ReplyView};
+pub use stuff::{LineEnding, StuffError, Stuffed, Stuffer};

@@ -1,0 +1,237 @@
+//! Replies as a server builds them (RFC 5321 §4.2, RFC 2034).
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use ehlo_codes::{EnhancedCode, ReplyCode};
+
+/// Most octets of a reply line, CRLF included (RFC 5321 §4.5.3.1.5).
+pub const MAX_REPLY_LINE: usize = 512;
+
+/// Room for the code, the separator, the longest enhanced code, a space and CRLF.
+const MAX_TEXT: usize = MAX_REPLY_LINE - "250 5.999.999 \r\n".len();
+
+/// Why a reply cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// The text has a character other than printable ASCII, TAB, and LF between its lines (RFC 5321 §4.2 `textstring`).
+    Text,
+    /// A line of the text does not fit in [`MAX_REPLY_LINE`].
+    TooLong,
+    /// The class of the enhanced code is not the first digit of the reply code (RFC 2034 §4).
+    Class,
+    /// The code is not between 200 and 599 (RFC 5321 §4.2).
+    Code,
+}
+
+impl fmt::Display for ReplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "a reply's text is printable ASCII and TAB, with LF between lines",
+            Self::TooLong => "a reply line has 512 octets at most",
+            Self::Class => "the enhanced code's class must be the reply code's first digit",
+            Self::Code => "a reply code is between 200 and 599",
+        })
+    }
+}
+
+impl core::error::Error for ReplyError {}
+
+/// A reply: a code, an enhanced status code, and text of one or more lines. It can only be built valid.
+///
+/// With a text known at compile time it holds no allocation, and cloning it costs nothing.
+///
+/// ```
+/// use ehlo_codec::Reply;
+///
+/// const FULL: Reply = Reply::fixed(452, Some((4, 2, 2)), "Mailbox full");
+/// let mut wire = Vec::new();
+/// FULL.write_to(&mut wire, true);
+/// assert_eq!(wire, b"452 4.2.2 Mailbox full\r\n");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    code: ReplyCode,
+    enhanced: Option<EnhancedCode>,
+    text: Cow<'static, str>,
+}
+
+impl Reply {
+    /// A reply with a text known at compile time.
+    ///
+    /// # Panics
+    ///
+    /// If the parts don't make a valid reply; in a `const`, that is an error of the compiler.
+    #[must_use]
+    pub const fn fixed(code: u16, enhanced: Option<(u16, u16, u16)>, text: &'static str) -> Self {
+        let Some(code) = ReplyCode::new(code) else { panic!("a reply code has three digits") };
+        let enhanced = match enhanced {
+            None => None,
+            Some((class, subject, detail)) => Some(EnhancedCode::literal(class, subject, detail)),
+        };
+        if check(code, enhanced, text.as_bytes()).is_err() {
+            panic!("the parts do not make a valid reply");
+        }
+        Self { code, enhanced, text: Cow::Borrowed(text) }
+    }
+
+    /// A reply with a text made at run time. LF in the text begins a new line.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`] says which part is not valid. The text is never changed to make it fit.
+    pub fn new(
+        code: ReplyCode,
+        enhanced: Option<EnhancedCode>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ReplyError> {
+        let text = text.into();
+        check(code, enhanced, text.as_bytes())?;
+        Ok(Self { code, enhanced, text })
+    }
+
+    /// Its code.
+    #[must_use]
+    pub const fn code(&self) -> ReplyCode {
+        self.code
+    }
+
+    /// Its enhanced status code.
+    #[must_use]
+    pub const fn enhanced(&self) -> Option<EnhancedCode> {
+        self.enhanced
+    }
+
+    /// Its text, with LF between lines and none at the end.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its lines' texts.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n')
+    }
+
+    /// Octets that [`write_to`](Self::write_to) appends at the most.
+    #[must_use]
+    pub fn max_len(&self) -> usize {
+        let per_line = MAX_REPLY_LINE - MAX_TEXT;
+        self.text.len() + per_line * self.lines().count()
+    }
+
+    /// Appends the reply as it goes over the wire.
+    ///
+    /// The enhanced code stands on each line (RFC 2034 §4), unless `enhanced` is false: a client that was not offered
+    /// ENHANCEDSTATUSCODES is sent none.
+    pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
+        let digits = self.code.digits();
+        let mut lines = self.text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            out.extend_from_slice(&digits);
+            out.push(if lines.peek().is_some() { b'-' } else { b' ' });
+            if let Some(code) = self.enhanced.filter(|_| enhanced) {
+                write_enhanced(out, code);
+                out.push(b' ');
+            }
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut wire = Vec::new();
+        self.write_to(&mut wire, true);
+        f.write_str(String::from_utf8_lossy(&wire).trim_end())
+    }
+}
+
+const fn check(code: ReplyCode, enhanced: Option<EnhancedCode>, text: &[u8]) -> Result<(), ReplyError> {
+    if code.get() < 200 || code.get() > 599 {
+        return Err(ReplyError::Code);
+    }
+    if let Some(enhanced) = enhanced
+        && enhanced.class() != code.get() / 100
+    {
+        return Err(ReplyError::Class);
+    }
+    let mut i = 0;
+    let mut line = 0;
+    while i < text.len() {
+        match text[i] {
+            b'\n' => line = 0,
+            b'\t' | 32..=126 => line += 1,
+            _ => return Err(ReplyError::Text),
+        }
+        if line > MAX_TEXT {
+            return Err(ReplyError::TooLong);
+        }
+        i += 1;
+    }
+    Ok(())
+}
+
+fn write_enhanced(out: &mut Vec<u8>, code: EnhancedCode) {
+    write_number(out, code.class());
+    out.push(b'.');
+    write_number(out, code.subject());
+    out.push(b'.');
+    write_number(out, code.detail());
+}
+
+/// A number below 1000, in decimal without leading zeros.
+fn write_number(out: &mut Vec<u8>, number: u16) {
+    let digit = |n: u16| b'0' + (n % 10) as u8;
+    if number >= 100 {
+        out.push(digit(number / 100));
+    }
+    if number >= 10 {
+        out.push(digit(number / 10));
+    }
+    out.push(digit(number));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(code: u16) -> ReplyCode {
+        ReplyCode::new(code).unwrap()
+    }
+
+    #[test]
+    fn every_line_carries_the_codes() {
+        let mut wire = Vec::new();
+        let reply = Reply::fixed(550, Some((5, 7, 128)), "No.\nNot here.");
+        reply.write_to(&mut wire, true);
+        assert_eq!(wire, b"550-5.7.128 No.\r\n550 5.7.128 Not here.\r\n");
+        assert!(wire.len() <= reply.max_len());
+        wire.clear();
+        reply.write_to(&mut wire, false);
+        assert_eq!(wire, b"550-No.\r\n550 Not here.\r\n");
+    }
+
+    #[test]
+    fn a_text_cannot_end_the_line_or_overflow_it() {
+        for text in ["a\rb", "a\0", "ä", "\x7f"] {
+            assert_eq!(Reply::new(code(250), None, text), Err(ReplyError::Text), "{text:?}");
+        }
+        let longest = "x".repeat(MAX_TEXT);
+        let reply = Reply::new(code(250), Some(EnhancedCode::literal(2, 999, 999)), longest.clone()).unwrap();
+        let mut wire = Vec::new();
+        reply.write_to(&mut wire, true);
+        assert_eq!(wire.len(), MAX_REPLY_LINE);
+        assert_eq!(Reply::new(code(250), None, longest + "x"), Err(ReplyError::TooLong));
+    }
+
+    #[test]
+    fn class_and_first_digit_must_agree() {
+        let enhanced = Some(EnhancedCode::literal(4, 0, 0));
+        assert_eq!(Reply::new(code(550), enhanced, "x"), Err(ReplyError::Class));
+        assert_eq!(Reply::new(code(199), None, "x"), Err(ReplyError::Code));
+    }
+}

@@ -1,0 +1,229 @@
+//! Dot-stuffing on the way out (RFC 5321 §4.5.2), without a copy.
+
+use core::fmt;
+use memchr::memchr2_iter;
+
+/// A piece of wire output from [`Stuffer::next`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stuffed<'a> {
+    /// Body bytes, as they are in the input.
+    Bytes(&'a [u8]),
+    /// An extra dot, to go out before the next bytes.
+    Dot,
+    /// The input was used up.
+    NeedMore,
+}
+
+/// How the lines of a message end that is about to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LineEnding {
+    /// A CR stands alone.
+    BareCr,
+    /// An LF stands alone.
+    BareLf,
+}
+
+/// A message cannot be sent by DATA as it is: RFC 5321 §2.3.8 forbids CR and LF but as CRLF.
+///
+/// Whoever sends has to refuse it or to normalise it by name; stuffing around it would let two receivers read two different messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StuffError {
+    /// What stands alone.
+    pub kind: LineEnding,
+    /// Its offset from the body's beginning, in bytes.
+    pub offset: u64,
+}
+
+impl fmt::Display for StuffError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            LineEnding::BareCr => "CR without LF",
+            LineEnding::BareLf => "LF without CR",
+        };
+        write!(f, "{what} at byte {} of the message; lines must end in CRLF", self.offset)
+    }
+}
+
+impl core::error::Error for StuffError {}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    LineStart,
+    Text,
+    Cr,
+}
+
+/// Turns a message into what goes over the wire between 354 and the final reply.
+///
+/// It changes no byte and adds only dots at line starts and, by [`finish`](Self::finish), the end. The input may come in any pieces.
+///
+/// ```
+/// use ehlo_codec::{Stuffed, Stuffer};
+///
+/// let mut stuffer = Stuffer::new();
+/// let (mut rest, mut wire) = (&b".hidden\r\nend"[..], Vec::new());
+/// loop {
+///     let (used, piece) = stuffer.next(rest)?;
+///     rest = &rest[used..];
+///     match piece {
+///         Stuffed::Bytes(bytes) => wire.extend_from_slice(bytes),
+///         Stuffed::Dot => wire.push(b'.'),
+///         Stuffed::NeedMore => break,
+///     }
+/// }
+/// wire.extend_from_slice(stuffer.finish()?);
+/// assert_eq!(wire, b"..hidden\r\nend\r\n.\r\n");
+/// # Ok::<(), ehlo_codec::StuffError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Stuffer {
+    state: State,
+    offset: u64,
+    dotted: bool,
+}
+
+impl Default for Stuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stuffer {
+    /// A stuffer at the beginning of a message.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { state: State::LineStart, offset: 0, dotted: false }
+    }
+
+    /// Takes bytes from the front of `input`; gives how many, and what to send.
+    ///
+    /// # Errors
+    ///
+    /// [`StuffError`] at a CR or LF that stands alone; nothing of the piece that holds it was given out.
+    pub fn next<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Stuffed<'a>), StuffError> {
+        let Some(&first) = input.first() else {
+            return Ok((0, Stuffed::NeedMore));
+        };
+        if self.state == State::LineStart && first == b'.' && !self.dotted {
+            self.dotted = true;
+            return Ok((0, Stuffed::Dot));
+        }
+        self.dotted = false;
+        if self.state == State::Cr && first != b'\n' {
+            return Err(StuffError { kind: LineEnding::BareCr, offset: self.offset - 1 });
+        }
+        let mut after_cr = self.state == State::Cr;
+        let mut end = input.len();
+        for at in memchr2_iter(b'\r', b'\n', input) {
+            let pair = if at == 0 { after_cr } else { input[at - 1] == b'\r' };
+            if input[at] == b'\r' {
+                if input.get(at + 1).is_some_and(|&next| next != b'\n') {
+                    return Err(StuffError { kind: LineEnding::BareCr, offset: self.offset + at as u64 });
+                }
+            } else if !pair {
+                return Err(StuffError { kind: LineEnding::BareLf, offset: self.offset + at as u64 });
+            } else if input.get(at + 1) == Some(&b'.') {
+                end = at + 1;
+                break;
+            }
+        }
+        after_cr &= end == 1;
+        self.state = match &input[..end] {
+            [.., b'\r', b'\n'] => State::LineStart,
+            [b'\n'] if after_cr => State::LineStart,
+            [.., b'\r'] => State::Cr,
+            _ => State::Text,
+        };
+        self.offset += end as u64;
+        Ok((end, Stuffed::Bytes(&input[..end])))
+    }
+
+    /// What ends the message: `.` CRLF, behind a CRLF if its last line has none.
+    ///
+    /// # Errors
+    ///
+    /// [`StuffError`] if the message ends in a CR.
+    pub const fn finish(self) -> Result<&'static [u8], StuffError> {
+        match self.state {
+            State::LineStart => Ok(b".\r\n"),
+            State::Text => Ok(b"\r\n.\r\n"),
+            State::Cr => Err(StuffError { kind: LineEnding::BareCr, offset: self.offset - 1 }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DataDecoder, DataStep};
+    use alloc::vec::Vec;
+
+    fn stuff(segments: &[&[u8]]) -> Result<Vec<u8>, StuffError> {
+        let mut stuffer = Stuffer::new();
+        let mut wire = Vec::new();
+        for segment in segments {
+            let mut rest = *segment;
+            loop {
+                let (used, piece) = stuffer.next(rest)?;
+                rest = &rest[used..];
+                match piece {
+                    Stuffed::Bytes(bytes) => wire.extend_from_slice(bytes),
+                    Stuffed::Dot => wire.push(b'.'),
+                    Stuffed::NeedMore => break,
+                }
+            }
+        }
+        wire.extend_from_slice(stuffer.finish()?);
+        Ok(wire)
+    }
+
+    fn unstuff(wire: &[u8]) -> Vec<u8> {
+        let (mut decoder, mut rest, mut body) = (DataDecoder::new(), wire, Vec::new());
+        loop {
+            let (used, step) = decoder.next(rest);
+            rest = &rest[used..];
+            match step {
+                DataStep::Body(piece) => body.extend_from_slice(piece),
+                DataStep::End => break,
+                DataStep::NeedMore => panic!("the wire form of a message ends"),
+            }
+        }
+        assert!(rest.is_empty() && !decoder.faults().any());
+        body
+    }
+
+    #[test]
+    fn unstuffing_gives_back_every_short_message_in_any_two_pieces() {
+        // Lines are built of these, so that most strings are legal.
+        let atoms: [&[u8]; 4] = [b"\r\n", b".", b"a", b"\r"];
+        for code in 0..4_usize.pow(6) {
+            let body: Vec<u8> = (0..6).flat_map(|i| atoms[code / 4_usize.pow(i) % 4].iter().copied()).collect();
+            let whole = stuff(&[&body]);
+            let bare = body.iter().enumerate().any(|(i, &b)| b == b'\r' && body.get(i + 1) != Some(&b'\n'));
+            assert_eq!(whole.is_err(), bare, "{body:?}");
+            for cut in 0..=body.len() {
+                assert_eq!(stuff(&[&body[..cut], &body[cut..]]), whole, "{body:?} cut at {cut}");
+            }
+            if let Ok(wire) = whole {
+                let mut expected = body.clone();
+                if !body.is_empty() && !body.ends_with(b"\r\n") {
+                    expected.extend_from_slice(b"\r\n");
+                }
+                assert_eq!(unstuff(&wire), expected, "{body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_is_added_to_a_message_that_ends_in_crlf() {
+        assert_eq!(stuff(&[b"a\r\n"]).unwrap(), b"a\r\n.\r\n");
+        assert_eq!(stuff(&[b""]).unwrap(), b".\r\n");
+    }
+
+    #[test]
+    fn a_lone_cr_or_lf_is_refused_with_its_place() {
+        assert_eq!(stuff(&[b"ab\n"]), Err(StuffError { kind: LineEnding::BareLf, offset: 2 }));
+        assert_eq!(stuff(&[b"ab\r", b"c"]), Err(StuffError { kind: LineEnding::BareCr, offset: 2 }));
+        assert_eq!(stuff(&[b"ab\r"]), Err(StuffError { kind: LineEnding::BareCr, offset: 2 }));
+    }
+}
