@@ -28,10 +28,7 @@ fn reply(code: ReplyCode) {
             "{code} {}\n    {}\n    {}\n    {}, {}",
             info.title, info.meaning, info.advice, info.reference, info.standing
         ),
-        None => println!(
-            "{code} is not registered; its first digit says {:?}",
-            code.class()
-        ),
+        None => println!("{code} is not registered; its first digit says {:?}", code.class()),
     }
 }
 
@@ -43,24 +40,15 @@ fn enhanced(code: EnhancedCode) {
         println!("    {}: {}", subject.title, subject.meaning);
     }
     match code.info() {
-        Some(info) => println!(
-            "    {}: {}\n    {}, {}",
-            info.title, info.meaning, info.reference, info.standing
-        ),
+        Some(info) => println!("    {}: {}\n    {}, {}", info.title, info.meaning, info.reference, info.standing),
         None => println!("    {} is not registered", code.status()),
     }
 }
 
 fn command(verb: Verb) {
     let info = verb.info();
-    println!(
-        "{verb} {}\n    {}, {}",
-        info.meaning, info.reference, info.standing
-    );
+    println!("{verb} {}\n    {}, {}", info.meaning, info.reference, info.standing);
     for reply in verb.replies() {
-        println!(
-            "    {:?} {} ({})",
-            reply.outcome, reply.code, reply.reference
-        );
+        println!("    {:?} {} ({})", reply.outcome, reply.code, reply.reference);
     }
 }

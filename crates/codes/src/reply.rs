@@ -66,11 +66,7 @@ impl ReplyCode {
     #[must_use]
     pub const fn digits(self) -> [u8; 3] {
         let value = self.get();
-        [
-            b'0' + (value / 100) as u8,
-            b'0' + (value / 10 % 10) as u8,
-            b'0' + (value % 10) as u8,
-        ]
+        [b'0' + (value / 100) as u8, b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
     }
 
     /// What the first digit says: all that a client needs to go on (RFC 5321 §4.2.1).
@@ -124,13 +120,7 @@ impl FromStr for ReplyCode {
     type Err = ParseCodeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.as_bytes()
-            .try_into()
-            .ok()
-            .and_then(Self::from_digits)
-            .ok_or(ParseCodeError {
-                expected: Expected::Reply,
-            })
+        text.as_bytes().try_into().ok().and_then(Self::from_digits).ok_or(ParseCodeError { expected: Expected::Reply })
     }
 }
 

@@ -28,11 +28,7 @@ impl EnhancedCode {
         if class > MAX || subject > MAX || detail > MAX {
             return None;
         }
-        Some(Self {
-            class,
-            subject,
-            detail,
-        })
+        Some(Self { class, subject, detail })
     }
 
     /// The code of three numbers, for constants: in a `const` a wrong value does not compile.
@@ -74,10 +70,7 @@ impl EnhancedCode {
     /// Subject and detail without the class: the key of the registry.
     #[must_use]
     pub const fn status(self) -> StatusDetail {
-        StatusDetail {
-            subject: self.subject,
-            detail: self.detail,
-        }
+        StatusDetail { subject: self.subject, detail: self.detail }
     }
 
     /// The same status with another class, or `None` if it exceeds 999.
@@ -158,22 +151,11 @@ const fn scan(bytes: &[u8]) -> Option<(EnhancedCode, usize)> {
     let Some((detail, at)) = after_dot(bytes, at) else {
         return None;
     };
-    Some((
-        EnhancedCode {
-            class,
-            subject,
-            detail,
-        },
-        at,
-    ))
+    Some((EnhancedCode { class, subject, detail }, at))
 }
 
 const fn after_dot(bytes: &[u8], at: usize) -> Option<(u16, usize)> {
-    if at < bytes.len() && bytes[at] == b'.' {
-        number(bytes, at + 1)
-    } else {
-        None
-    }
+    if at < bytes.len() && bytes[at] == b'.' { number(bytes, at + 1) } else { None }
 }
 
 /// One to three digits from `start`, without a leading zero: the value and the position behind it.
@@ -210,9 +192,7 @@ impl FromStr for EnhancedCode {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match scan(text.as_bytes()) {
             Some((code, length)) if length == text.len() => Ok(code),
-            _ => Err(ParseCodeError {
-                expected: Expected::Enhanced,
-            }),
+            _ => Err(ParseCodeError { expected: Expected::Enhanced }),
         }
     }
 }
@@ -265,39 +245,25 @@ impl StatusDetail {
     /// Class 2: it worked (RFC 3463 §3.1).
     #[must_use]
     pub const fn success(self) -> EnhancedCode {
-        EnhancedCode {
-            class: 2,
-            subject: self.subject,
-            detail: self.detail,
-        }
+        EnhancedCode { class: 2, subject: self.subject, detail: self.detail }
     }
 
     /// Class 4: it may work later (RFC 3463 §3.1).
     #[must_use]
     pub const fn transient(self) -> EnhancedCode {
-        EnhancedCode {
-            class: 4,
-            subject: self.subject,
-            detail: self.detail,
-        }
+        EnhancedCode { class: 4, subject: self.subject, detail: self.detail }
     }
 
     /// Class 5: it will not work as it is (RFC 3463 §3.1).
     #[must_use]
     pub const fn permanent(self) -> EnhancedCode {
-        EnhancedCode {
-            class: 5,
-            subject: self.subject,
-            detail: self.detail,
-        }
+        EnhancedCode { class: 5, subject: self.subject, detail: self.detail }
     }
 
     /// What the registry holds; a binary search.
     #[must_use]
     pub fn info(self) -> Option<&'static EnhancedInfo> {
-        let position = tables::DETAILS
-            .binary_search_by_key(&self, |info| info.status)
-            .ok()?;
+        let position = tables::DETAILS.binary_search_by_key(&self, |info| info.status).ok()?;
         tables::DETAILS.get(position)
     }
 
