@@ -30,17 +30,9 @@ pub(crate) struct Generated {
     pub(crate) text: String,
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool"
-)]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 pub(crate) fn main(root: &Path, arguments: &Arguments) -> ExitCode {
-    let outcome = if arguments.check {
-        stale(root)
-    } else {
-        write(root)
-    };
+    let outcome = if arguments.check { stale(root) } else { write(root) };
     match outcome {
         Ok(paths) if paths.is_empty() => {
             println!("generated files are up to date");
@@ -80,11 +72,7 @@ pub(crate) fn stale(root: &Path) -> Result<Vec<String>, String> {
     for file in generate(root)? {
         match fs::read_to_string(root.join(file.path)) {
             Ok(text) if text == file.text => {}
-            Ok(text) => found.push(format!(
-                "{} is stale from line {}",
-                file.path,
-                first_difference(&text, &file.text)
-            )),
+            Ok(text) => found.push(format!("{} is stale from line {}", file.path, first_difference(&text, &file.text))),
             Err(error) => found.push(format!("{} cannot be read: {error}", file.path)),
         }
     }

@@ -14,6 +14,7 @@ pub(crate) struct Registry {
     pub(crate) details: Vec<Detail>,
     pub(crate) verbs: Vec<Verb>,
     pub(crate) stages: Vec<Stage>,
+    pub(crate) shared: Vec<Shared>,
 }
 
 /// A row of `replies.tsv`.
@@ -89,6 +90,23 @@ pub(crate) struct Stage {
     pub(crate) replies: Vec<(u16, String)>,
 }
 
+/// A row of `sequences.tsv` for all commands but some.
+pub(crate) struct Shared {
+    pub(crate) left_out: Vec<String>,
+    pub(crate) codes: Vec<u16>,
+    pub(crate) reference: String,
+}
+
+impl Shared {
+    /// Whether a stage has a reply only because of this row.
+    pub(crate) fn gives(&self, stage: &Stage, code: u16) -> bool {
+        stage.is_command()
+            && !self.left_out.contains(&stage.stage)
+            && stage.replies.iter().any(|reply| *reply == (code, self.reference.clone()))
+            && self.codes.contains(&code)
+    }
+}
+
 /// Stages that are no verb, and the variants of the crate's `Stage` they belong to.
 /// `every-command` comes first: it is no stage, but what all commands share.
 pub(crate) const SPECIAL_STAGES: &[(&str, &str)] = &[
@@ -148,63 +166,32 @@ impl Registry {
     /// Reads and checks the tables of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let load = |name: &str| {
-            fs::read_to_string(folder.join(name))
-                .map_err(|error| format!("{DATA}/{name}: cannot be read: {error}"))
+            fs::read_to_string(folder.join(name)).map_err(|error| format!("{DATA}/{name}: cannot be read: {error}"))
         };
         let replies = rows("replies.tsv", &load("replies.tsv")?, reply)?;
         rising("replies.tsv", replies.iter().map(|row| row.code))?;
-        unique(
-            "replies.tsv",
-            "name",
-            replies.iter().filter_map(|row| row.name.as_deref()),
-        )?;
+        unique("replies.tsv", "name", replies.iter().filter_map(|row| row.name.as_deref()))?;
         let classes = rows("classes.tsv", &load("classes.tsv")?, class)?;
         rising("classes.tsv", classes.iter().map(|row| row.class))?;
         let subjects = rows("subjects.tsv", &load("subjects.tsv")?, subject)?;
-        if subjects
-            .iter()
-            .enumerate()
-            .any(|(position, row)| usize::from(row.subject) != position)
-        {
-            return Err(format!(
-                "{DATA}/subjects.tsv: subjects must rise from 0 without a gap"
-            ));
+        if subjects.iter().enumerate().any(|(position, row)| usize::from(row.subject) != position) {
+            return Err(format!("{DATA}/subjects.tsv: subjects must rise from 0 without a gap"));
         }
         let details = rows("enhanced.tsv", &load("enhanced.tsv")?, detail)?;
-        rising(
-            "enhanced.tsv",
-            details.iter().map(|row| (row.subject, row.detail)),
-        )?;
-        unique(
-            "enhanced.tsv",
-            "name",
-            details.iter().map(|row| row.name.as_str()),
-        )?;
+        rising("enhanced.tsv", details.iter().map(|row| (row.subject, row.detail)))?;
+        unique("enhanced.tsv", "name", details.iter().map(|row| row.name.as_str()))?;
         let verbs = rows("verbs.tsv", &load("verbs.tsv")?, verb)?;
-        unique(
-            "verbs.tsv",
-            "verb",
-            verbs.iter().map(|row| row.name.as_str()),
-        )?;
+        unique("verbs.tsv", "verb", verbs.iter().map(|row| row.name.as_str()))?;
         let sequences = rows("sequences.tsv", &load("sequences.tsv")?, sequence)?;
-        let stages = stages(sequences, &verbs)?;
-        let registry = Self {
-            replies,
-            classes,
-            subjects,
-            details,
-            verbs,
-            stages,
-        };
+        let (stages, shared) = stages(sequences, &verbs)?;
+        let registry = Self { replies, classes, subjects, details, verbs, stages, shared };
         registry.check_references()?;
         Ok(registry)
     }
 
     /// The details whose registration names a basic code.
     pub(crate) fn details_of(&self, code: u16) -> impl Iterator<Item = &Detail> {
-        self.details
-            .iter()
-            .filter(move |row| row.replies.codes().contains(&code))
+        self.details.iter().filter(move |row| row.replies.codes().contains(&code))
     }
 
     /// Tables that point into each other.
@@ -217,22 +204,13 @@ impl Registry {
                     row.subject, row.detail
                 ));
             }
-            if let Some(code) = row
-                .replies
-                .codes()
-                .iter()
-                .find(|code| !known.contains(code))
-            {
+            if let Some(code) = row.replies.codes().iter().find(|code| !known.contains(code)) {
                 return Err(format!(
                     "{DATA}/enhanced.tsv: X.{}.{}: {code} is not in replies.tsv",
                     row.subject, row.detail
                 ));
             }
-            if let Some(class) = row
-                .classes
-                .iter()
-                .find(|class| self.classes.iter().all(|row| row.class != **class))
-            {
+            if let Some(class) = row.classes.iter().find(|class| self.classes.iter().all(|row| row.class != **class)) {
                 return Err(format!(
                     "{DATA}/enhanced.tsv: X.{}.{}: class {class} is not in classes.tsv",
                     row.subject, row.detail
@@ -241,10 +219,7 @@ impl Registry {
         }
         for stage in &self.stages {
             if let Some((code, _)) = stage.replies.iter().find(|(code, _)| !known.contains(code)) {
-                return Err(format!(
-                    "{DATA}/sequences.tsv: {}: {code} is not in replies.tsv",
-                    stage.stage
-                ));
+                return Err(format!("{DATA}/sequences.tsv: {}: {code} is not in replies.tsv", stage.stage));
             }
         }
         Ok(())
@@ -258,14 +233,9 @@ struct Cells<'t> {
 
 impl<'t> Cells<'t> {
     fn next(&mut self) -> Result<&'t str, String> {
-        let cell = self
-            .rest
-            .next()
-            .ok_or("too few cells: an empty one is written as -")?;
+        let cell = self.rest.next().ok_or("too few cells: an empty one is written as -")?;
         if cell.is_empty() || cell.trim() != cell {
-            return Err(format!(
-                "cell {cell:?} is empty or has spaces around it: an empty one is written as -"
-            ));
+            return Err(format!("cell {cell:?} is empty or has spaces around it: an empty one is written as -"));
         }
         Ok(cell)
     }
@@ -275,8 +245,7 @@ impl<'t> Cells<'t> {
     }
 
     fn optional(&mut self) -> Result<Option<String>, String> {
-        self.next()
-            .map(|cell| (cell != "-").then(|| cell.to_owned()))
+        self.next().map(|cell| (cell != "-").then(|| cell.to_owned()))
     }
 
     fn standing(&mut self) -> Result<Standing, String> {
@@ -292,20 +261,11 @@ impl<'t> Cells<'t> {
 }
 
 /// The rows of a table: comments and the line of column names left out, each error told with its place.
-fn rows<T>(
-    name: &str,
-    text: &str,
-    parse: impl Fn(&mut Cells<'_>) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
+fn rows<T>(name: &str, text: &str, parse: impl Fn(&mut Cells<'_>) -> Result<T, String>) -> Result<Vec<T>, String> {
     let mut rows = Vec::new();
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.starts_with('#'));
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
     for (position, line) in lines.skip(1) {
-        let mut cells = Cells {
-            rest: line.split('\t'),
-        };
+        let mut cells = Cells { rest: line.split('\t') };
         let row = parse(&mut cells).and_then(|row| cells.finish().map(|()| row));
         rows.push(row.map_err(|error| format!("{DATA}/{name}:{}: {error}", position + 1))?);
     }
@@ -319,10 +279,7 @@ fn rising<K: Ord>(name: &str, keys: impl Iterator<Item = K>) -> Result<(), Strin
     let keys: Vec<K> = keys.collect();
     match keys.windows(2).position(|pair| pair[0] >= pair[1]) {
         None => Ok(()),
-        Some(position) => Err(format!(
-            "{DATA}/{name}: row {} does not rise above the one before it",
-            position + 2
-        )),
+        Some(position) => Err(format!("{DATA}/{name}: row {} does not rise above the one before it", position + 2)),
     }
 }
 
@@ -359,8 +316,7 @@ fn reply_code(text: &str) -> Result<u16, String> {
 }
 
 fn reply_codes(text: &str) -> Result<Vec<u16>, String> {
-    text.split(' ')
-        .try_for_each(|code| reply_code(code).map(drop))?;
+    text.split(' ').try_for_each(|code| reply_code(code).map(drop))?;
     numbers(text)
 }
 
@@ -377,9 +333,7 @@ fn constant(text: &str) -> Result<String, String> {
 /// Any text, but one that names an RFC names a section of it too.
 fn reference(text: &str) -> Result<String, String> {
     if text.starts_with("RFC ") && text.split(", RFC ").any(|part| !part.contains(" §")) {
-        return Err(format!(
-            "reference {text:?} names an RFC without its section"
-        ));
+        return Err(format!("reference {text:?} names an RFC without its section"));
     }
     Ok(text.to_owned())
 }
@@ -465,59 +419,36 @@ struct Sequence {
 }
 
 fn sequence(cells: &mut Cells<'_>) -> Result<Sequence, String> {
-    Ok(Sequence {
-        stage: cells.text()?,
-        codes: reply_codes(cells.next()?)?,
-        reference: reference(cells.next()?)?,
-    })
+    Ok(Sequence { stage: cells.text()?, codes: reply_codes(cells.next()?)?, reference: reference(cells.next()?)? })
 }
 
 /// Rows of a stage joined: special stages first, then every verb in the order of `verbs.tsv`.
-fn stages(rows: Vec<Sequence>, verbs: &[Verb]) -> Result<Vec<Stage>, String> {
+fn stages(rows: Vec<Sequence>, verbs: &[Verb]) -> Result<(Vec<Stage>, Vec<Shared>), String> {
     let special = SPECIAL_STAGES.iter().map(|(stage, _)| *stage);
     let mut stages: Vec<Stage> = special
         .chain(verbs.iter().map(|verb| verb.name.as_str()))
-        .map(|stage| Stage {
-            stage: stage.to_owned(),
-            replies: Vec::new(),
-        })
+        .map(|stage| Stage { stage: stage.to_owned(), replies: Vec::new() })
         .collect();
-    let (shared, own): (Vec<_>, Vec<_>) = rows
-        .into_iter()
-        .partition(|row| row.stage.starts_with("commands"));
+    let (shared, own): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.stage.starts_with("commands"));
     for row in own {
         let stage = stages
             .iter_mut()
             .find(|stage| stage.stage == row.stage)
-            .ok_or_else(|| {
-                format!(
-                    "{DATA}/sequences.tsv: {:?} is neither a verb nor a special stage",
-                    row.stage
-                )
-            })?;
+            .ok_or_else(|| format!("{DATA}/sequences.tsv: {:?} is neither a verb nor a special stage", row.stage))?;
         for code in row.codes {
             if !stage.add(code, &row.reference) {
-                return Err(format!(
-                    "{DATA}/sequences.tsv: {}: {code} occurs twice",
-                    row.stage
-                ));
+                return Err(format!("{DATA}/sequences.tsv: {}: {code} occurs twice", row.stage));
             }
         }
     }
-    for row in shared {
-        let mut left_out = Vec::new();
-        for word in row.stage.split(' ').skip(1) {
-            let verb = word
-                .strip_prefix('-')
-                .filter(|verb| verbs.iter().any(|row| row.name == *verb));
-            left_out.push(verb.ok_or_else(|| {
-                format!("{DATA}/sequences.tsv: {word:?} is not a verb with a minus sign")
-            })?);
-        }
-        let commands = stages
-            .iter_mut()
-            .filter(|stage| stage.is_command() && !left_out.contains(&stage.stage.as_str()));
-        for stage in commands {
+    let shared: Vec<Shared> = shared
+        .into_iter()
+        .map(|row| {
+            left_out(&row.stage, verbs).map(|left_out| Shared { left_out, codes: row.codes, reference: row.reference })
+        })
+        .collect::<Result<_, _>>()?;
+    for row in &shared {
+        for stage in stages.iter_mut().filter(|stage| stage.is_command() && !row.left_out.contains(&stage.stage)) {
             for code in &row.codes {
                 stage.add(*code, &row.reference);
             }
@@ -526,13 +457,23 @@ fn stages(rows: Vec<Sequence>, verbs: &[Verb]) -> Result<Vec<Stage>, String> {
     for stage in &mut stages {
         stage.replies.sort();
         if stage.replies.is_empty() {
-            return Err(format!(
-                "{DATA}/sequences.tsv: no reply for {}",
-                stage.stage
-            ));
+            return Err(format!("{DATA}/sequences.tsv: no reply for {}", stage.stage));
         }
     }
-    Ok(stages)
+    Ok((stages, shared))
+}
+
+/// The verbs behind `commands`, each with a minus sign.
+fn left_out(stage: &str, verbs: &[Verb]) -> Result<Vec<String>, String> {
+    stage
+        .split(' ')
+        .skip(1)
+        .map(|word| {
+            let verb = word.strip_prefix('-').filter(|verb| verbs.iter().any(|row| row.name == *verb));
+            verb.map(str::to_owned)
+                .ok_or_else(|| format!("{DATA}/sequences.tsv: {word:?} is not a verb with a minus sign"))
+        })
+        .collect()
 }
 
 impl Stage {
@@ -546,9 +487,6 @@ impl Stage {
     }
 
     fn is_command(&self) -> bool {
-        self.stage == "unknown-verb"
-            || SPECIAL_STAGES
-                .iter()
-                .all(|(special, _)| *special != self.stage)
+        self.stage == "unknown-verb" || SPECIAL_STAGES.iter().all(|(special, _)| *special != self.stage)
     }
 }

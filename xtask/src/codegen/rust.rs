@@ -14,26 +14,11 @@ macro_rules! line {
 
 pub(super) fn files(registry: &Registry) -> Vec<Generated> {
     vec![
-        Generated {
-            path: "crates/codes/src/generated/mod.rs",
-            text: module(),
-        },
-        Generated {
-            path: "crates/codes/src/generated/replies.rs",
-            text: replies(registry),
-        },
-        Generated {
-            path: "crates/codes/src/generated/enhanced.rs",
-            text: enhanced(registry),
-        },
-        Generated {
-            path: "crates/codes/src/generated/verbs.rs",
-            text: verbs(registry),
-        },
-        Generated {
-            path: "crates/codes/src/generated/sequences.rs",
-            text: sequences(registry),
-        },
+        Generated { path: "crates/codes/src/generated/mod.rs", text: module() },
+        Generated { path: "crates/codes/src/generated/replies.rs", text: replies(registry) },
+        Generated { path: "crates/codes/src/generated/enhanced.rs", text: enhanced(registry) },
+        Generated { path: "crates/codes/src/generated/verbs.rs", text: verbs(registry) },
+        Generated { path: "crates/codes/src/generated/sequences.rs", text: sequences(registry) },
     ]
 }
 
@@ -53,33 +38,15 @@ fn module() -> String {
 }
 
 fn replies(registry: &Registry) -> String {
-    let mut out = preamble(
-        "Basic reply codes.",
-        "`data/replies.tsv` and `data/enhanced.tsv`",
-    );
+    let mut out = preamble("Basic reply codes.", "`data/replies.tsv` and `data/enhanced.tsv`");
     out.push_str("use crate::{ReplyCode, ReplyInfo, Standing, StatusDetail};\n\n");
     out.push_str("/// The codes of the registry by name. Those without a clear meaning of their own have none.\n");
     out.push_str("impl ReplyCode {\n");
     for row in &registry.replies {
         let Some(name) = &row.name else { continue };
-        line!(
-            out,
-            "    /// {}: {}. {}",
-            row.code,
-            lower_first(&row.title),
-            row.meaning
-        );
-        line!(
-            out,
-            "    ///\n    /// {}, {}.",
-            row.reference,
-            row.standing.words()
-        );
-        line!(
-            out,
-            "    pub const {name}: Self = Self::literal({});\n",
-            row.code
-        );
+        line!(out, "    /// {}: {}. {}", row.code, lower_first(&row.title), row.meaning);
+        line!(out, "    ///\n    /// {}, {}.", row.reference, row.standing.words());
+        line!(out, "    pub const {name}: Self = Self::literal({});\n", row.code);
     }
     out.truncate(out.trim_end().len());
     out.push_str("\n}\n\n/// All rows, rising.\npub(crate) const REPLIES: &[ReplyInfo] = &[\n");
@@ -90,39 +57,18 @@ fn replies(registry: &Registry) -> String {
         line!(out, "        meaning: {:?},", row.meaning);
         line!(out, "        advice: {:?},", row.advice);
         line!(out, "        reference: {:?},", row.reference);
-        line!(
-            out,
-            "        standing: Standing::{},",
-            row.standing.variant()
-        );
+        line!(out, "        standing: Standing::{},", row.standing.variant());
         let enhanced: Vec<String> = registry
             .details_of(row.code)
-            .map(|detail| {
-                format!(
-                    "StatusDetail::literal({}, {})",
-                    detail.subject, detail.detail
-                )
-            })
+            .map(|detail| format!("StatusDetail::literal({}, {})", detail.subject, detail.detail))
             .collect();
-        line!(
-            out,
-            "        enhanced: &[{}],\n    }},",
-            enhanced.join(", ")
-        );
+        line!(out, "        enhanced: &[{}],\n    }},", enhanced.join(", "));
     }
     out.push_str("];\n\n/// For each code from 100 to 999 its position in [`REPLIES`], or 255.\n");
     out.push_str("pub(crate) static INDEX: [u8; 900] = [\n");
-    let position = |code: u16| {
-        registry
-            .replies
-            .iter()
-            .position(|row| row.code == code)
-            .unwrap_or(255)
-    };
+    let position = |code: u16| registry.replies.iter().position(|row| row.code == code).unwrap_or(255);
     for first in (100..1000).step_by(25) {
-        let cells: Vec<String> = (first..first + 25)
-            .map(|code| position(code).to_string())
-            .collect();
+        let cells: Vec<String> = (first..first + 25).map(|code| position(code).to_string()).collect();
         line!(out, "    {}, // {first}", cells.join(", "));
     }
     out.push_str("];\n");
@@ -130,29 +76,14 @@ fn replies(registry: &Registry) -> String {
 }
 
 fn enhanced(registry: &Registry) -> String {
-    let mut out = preamble(
-        "Enhanced status codes.",
-        "`data/enhanced.tsv`, `data/subjects.tsv` and `data/classes.tsv`",
-    );
+    let mut out = preamble("Enhanced status codes.", "`data/enhanced.tsv`, `data/subjects.tsv` and `data/classes.tsv`");
+    out.push_str("use crate::{ClassInfo, EnhancedInfo, ReplyCode, Standing, StatusDetail, SubjectInfo};\n\n");
     out.push_str(
-        "use crate::{ClassInfo, EnhancedInfo, ReplyCode, Standing, StatusDetail, SubjectInfo};\n\n",
+        "/// Every registered subject and detail by name.\npub(crate) mod names {\n    use crate::StatusDetail;\n",
     );
-    out.push_str("/// Every registered subject and detail by name.\npub(crate) mod names {\n    use crate::StatusDetail;\n");
     for row in &registry.details {
-        line!(
-            out,
-            "\n    /// X.{}.{}: {}. {}",
-            row.subject,
-            row.detail,
-            lower_first(&row.title),
-            row.meaning
-        );
-        line!(
-            out,
-            "    ///\n    /// {}, {}.",
-            row.reference,
-            row.standing.words()
-        );
+        line!(out, "\n    /// X.{}.{}: {}. {}", row.subject, row.detail, lower_first(&row.title), row.meaning);
+        line!(out, "    ///\n    /// {}, {}.", row.reference, row.standing.words());
         line!(
             out,
             "    pub const {}: StatusDetail = StatusDetail::literal({}, {});",
@@ -164,35 +95,19 @@ fn enhanced(registry: &Registry) -> String {
     out.push_str("}\n\n/// All rows, rising.\npub(crate) const DETAILS: &[EnhancedInfo] = &[\n");
     for row in &registry.details {
         line!(out, "    EnhancedInfo {{");
-        line!(
-            out,
-            "        status: StatusDetail::literal({}, {}),",
-            row.subject,
-            row.detail
-        );
+        line!(out, "        status: StatusDetail::literal({}, {}),", row.subject, row.detail);
         line!(out, "        title: {:?},", row.title);
         line!(out, "        meaning: {:?},", row.meaning);
-        let classes = if row.classes.is_empty() {
-            &[2, 4, 5]
-        } else {
-            row.classes.as_slice()
-        };
+        let classes = if row.classes.is_empty() { &[2, 4, 5] } else { row.classes.as_slice() };
         line!(out, "        classes: &{classes:?},");
-        let codes: Vec<String> = row
-            .replies
-            .codes()
-            .iter()
-            .map(|code| format!("ReplyCode::literal({code})"))
-            .collect();
+        let codes: Vec<String> = row.replies.codes().iter().map(|code| format!("ReplyCode::literal({code})")).collect();
         line!(out, "        replies: &[{}],", codes.join(", "));
         line!(out, "        reference: {:?},", row.reference);
-        line!(
-            out,
-            "        standing: Standing::{},\n    }},",
-            row.standing.variant()
-        );
+        line!(out, "        standing: Standing::{},\n    }},", row.standing.variant());
     }
-    out.push_str("];\n\n/// All subjects; the position is the number.\npub(crate) const SUBJECTS: &[SubjectInfo] = &[\n");
+    out.push_str(
+        "];\n\n/// All subjects; the position is the number.\npub(crate) const SUBJECTS: &[SubjectInfo] = &[\n",
+    );
     for row in &registry.subjects {
         line!(
             out,
@@ -223,29 +138,22 @@ fn verbs(registry: &Registry) -> String {
     out.push_str("use crate::{Standing, VerbInfo};\n\n");
     out.push_str("/// The verb of a command that the registry knows (RFC 5321 §4.1.1 and the extensions).\n///\n");
     out.push_str("/// Extensions add verbs, hence `non_exhaustive`.\n");
-    out.push_str("#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\n#[non_exhaustive]\n#[repr(u8)]\n");
+    out.push_str(
+        "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\n#[non_exhaustive]\n#[repr(u8)]\n",
+    );
     out.push_str("pub enum Verb {\n");
     for (position, row) in registry.verbs.iter().enumerate() {
-        line!(
-            out,
-            "    /// {}: {} {}, {}.",
-            row.name,
-            row.meaning,
-            row.reference,
-            row.standing.words()
-        );
+        line!(out, "    /// {}: {} {}, {}.", row.name, row.meaning, row.reference, row.standing.words());
         line!(out, "    {} = {position},", variant(&row.name));
     }
-    out.push_str("}\n\nimpl Verb {\n    /// Every verb, in the order of the table.\n    pub const ALL: &'static [Self] = &[\n");
+    out.push_str(
+        "}\n\nimpl Verb {\n    /// Every verb, in the order of the table.\n    pub const ALL: &'static [Self] = &[\n",
+    );
     for row in &registry.verbs {
         line!(out, "        Self::{},", variant(&row.name));
     }
     out.push_str("    ];\n}\n\n/// All rows; the position is the number of the variant.\n");
-    line!(
-        out,
-        "pub(crate) static VERBS: [VerbInfo; {}] = [",
-        registry.verbs.len()
-    );
+    line!(out, "pub(crate) static VERBS: [VerbInfo; {}] = [", registry.verbs.len());
     for row in &registry.verbs {
         line!(out, "    VerbInfo {{");
         line!(out, "        verb: Verb::{},", variant(&row.name));
@@ -253,42 +161,25 @@ fn verbs(registry: &Registry) -> String {
         line!(out, "        meaning: {:?},", row.meaning);
         line!(out, "        keyword: {:?},", row.keyword);
         line!(out, "        reference: {:?},", row.reference);
-        line!(
-            out,
-            "        standing: Standing::{},\n    }},",
-            row.standing.variant()
-        );
+        line!(out, "        standing: Standing::{},\n    }},", row.standing.variant());
     }
+    out.push_str("];\n\n/// The verb of this many capitals, packed into a word with the last one lowest.\n");
     out.push_str(
-        "];\n\n/// The verb of this many capitals, packed into a word with the last one lowest.\n",
+        "pub(crate) const fn lookup(length: usize, packed: u64) -> Option<Verb> {\n    Some(match (length, packed) {\n",
     );
-    out.push_str("pub(crate) const fn lookup(length: usize, packed: u64) -> Option<Verb> {\n    Some(match (length, packed) {\n");
     for row in &registry.verbs {
-        let packed = row
-            .name
-            .bytes()
-            .fold(0u64, |packed, byte| packed << 8 | u64::from(byte));
-        line!(
-            out,
-            "        ({}, 0x{packed:X}) => Verb::{},",
-            row.name.len(),
-            variant(&row.name)
-        );
+        let packed = row.name.bytes().fold(0u64, |packed, byte| packed << 8 | u64::from(byte));
+        line!(out, "        ({}, 0x{packed:X}) => Verb::{},", row.name.len(), variant(&row.name));
     }
     out.push_str("        _ => return None,\n    })\n}\n");
     out
 }
 
 fn sequences(registry: &Registry) -> String {
-    let mut out = preamble(
-        "Which replies may come at which stage.",
-        "`data/sequences.tsv`",
-    );
+    let mut out = preamble("Which replies may come at which stage.", "`data/sequences.tsv`");
     out.push_str("use crate::{Outcome, ReplyCode, Stage, StageReply, Verb};\n\n");
     out.push_str("/// What the table has for a stage, rising.\n");
-    out.push_str(
-        "pub(crate) const fn replies(stage: Stage) -> &'static [StageReply] {\n    match stage {\n",
-    );
+    out.push_str("pub(crate) const fn replies(stage: Stage) -> &'static [StageReply] {\n    match stage {\n");
     for stage in &registry.stages {
         if let Some(pattern) = pattern(&stage.stage) {
             line!(out, "        {pattern} => {},", constant_of(&stage.stage));
@@ -302,16 +193,8 @@ fn sequences(registry: &Registry) -> String {
 }
 
 fn table(out: &mut String, stage: &Stage) {
-    let visibility = if pattern(&stage.stage).is_none() {
-        "pub(crate) "
-    } else {
-        ""
-    };
-    line!(
-        out,
-        "\n{visibility}const {}: &[StageReply] = &[",
-        constant_of(&stage.stage)
-    );
+    let visibility = if pattern(&stage.stage).is_none() { "pub(crate) " } else { "" };
+    line!(out, "\n{visibility}const {}: &[StageReply] = &[", constant_of(&stage.stage));
     for (code, reference) in &stage.replies {
         let outcome = match code / 100 {
             2 => "Success",

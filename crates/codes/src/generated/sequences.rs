@@ -53,7 +53,7 @@ const UNKNOWN_VERB: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 5321 §4.2.4" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
 
@@ -88,7 +88,7 @@ const HELO: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(504), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(550), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
@@ -122,7 +122,7 @@ const MAIL: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(455), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(550), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(553), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
@@ -139,7 +139,7 @@ const RCPT: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(455), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(550), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(551), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
@@ -154,7 +154,7 @@ const DATA: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(451), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
 ];
 
@@ -166,7 +166,7 @@ const BDAT: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 5321 §4.2.4, §4.5.1" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 3030 §2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(550), outcome: Outcome::Error, reference: "RFC 3030 §2, RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 3030 §2, RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3030 §2, RFC 5321 §4.3.2" },
@@ -176,7 +176,7 @@ const RSET: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(250), outcome: Outcome::Success, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
 
@@ -188,7 +188,7 @@ const VRFY: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(504), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(550), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(551), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(553), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
@@ -202,7 +202,7 @@ const EXPN: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(504), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(550), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
@@ -214,7 +214,7 @@ const HELP: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(504), outcome: Outcome::Error, reference: "RFC 5321 §4.3.2" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
 
@@ -238,7 +238,7 @@ const AUTH: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 4954 §4" },
     StageReply { code: ReplyCode::literal(504), outcome: Outcome::Error, reference: "RFC 4954 §4" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(534), outcome: Outcome::Error, reference: "RFC 4954 §4, §6" },
     StageReply { code: ReplyCode::literal(535), outcome: Outcome::Error, reference: "RFC 4954 §4, §6" },
     StageReply { code: ReplyCode::literal(538), outcome: Outcome::Error, reference: "RFC 4954 §4, §6" },
@@ -264,7 +264,7 @@ const ETRN: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 5321 §4.2.4, §4.5.1" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
 
@@ -276,7 +276,7 @@ const ATRN: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 2645 §7" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
 
@@ -286,7 +286,7 @@ const BURL: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 5321 §4.2.4, §4.5.1" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 4468 §6" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 4468 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 4468 §6" },
 ];
@@ -296,7 +296,7 @@ const TURN: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
 
@@ -307,7 +307,7 @@ const SEND: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
@@ -319,7 +319,7 @@ const SOML: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
@@ -331,7 +331,7 @@ const SAML: &[StageReply] = &[
     StageReply { code: ReplyCode::literal(502), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(503), outcome: Outcome::Error, reference: "RFC 5321 §3.1" },
     StageReply { code: ReplyCode::literal(521), outcome: Outcome::Error, reference: "RFC 7504 §3" },
-    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4" },
+    StageReply { code: ReplyCode::literal(530), outcome: Outcome::Error, reference: "RFC 3207 §4, RFC 4954 §6" },
     StageReply { code: ReplyCode::literal(552), outcome: Outcome::Error, reference: "RFC 821 §4.3" },
     StageReply { code: ReplyCode::literal(554), outcome: Outcome::Error, reference: "RFC 3207 §4.1" },
 ];
