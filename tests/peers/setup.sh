@@ -1,0 +1,386 @@
+#!/usr/bin/env bash
+# Unpacks the SMTP programs that the tests and measurements compare with into one directory.
+#
+# Nothing is installed into the system and nothing is started: packages are unpacked with `dpkg -x`, because Debian's
+# mail servers exclude each other, and each program gets a wrapper in DIR/bin. A wrapper exists only if its program was
+# seen to run, so its presence is the test for "available". The exit status is 0 even when peers are missing.
+set -eu
+
+usage() {
+    cat <<'USAGE'
+usage: setup.sh [--dir DIR]
+
+Unpacks smtp-sink and smtp-source (Postfix), aiosmtpd and swaks into DIR, notes the system's openssl, and prints one
+line per peer: name, version, "ok" and its path, or "not available" and why.
+
+  --dir DIR   where to (default: $EHLO_PEERS, or $XDG_CACHE_HOME/ehlo-peers, or ~/.cache/ehlo-peers)
+
+A second run checks what is there and only fetches what is missing.
+USAGE
+}
+
+dir=${EHLO_PEERS:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/ehlo-peers}
+while [ $# -gt 0 ]; do
+    case $1 in
+        --dir)
+            [ $# -ge 2 ] || { usage >&2; exit 2; }
+            dir=$2
+            shift 2
+            ;;
+        --dir=*) dir=${1#--dir=}; shift ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+
+# A colon separates the entries of LD_LIBRARY_PATH and PERL5LIB, so it cannot be part of one.
+case $dir in
+    '') echo "setup.sh: the directory's name is empty" >&2; exit 2 ;;
+    *:*) echo "setup.sh: the directory's name may not hold a colon: $dir" >&2; exit 2 ;;
+esac
+if ! mkdir -p "$dir" 2>/dev/null || ! dir=$(cd "$dir" && pwd) || [ ! -w "$dir" ]; then
+    for peer in smtp-sink smtp-source aiosmtpd swaks openssl; do
+        printf '%-12s %-20s not available: cannot write to %s\n' "$peer" - "$dir"
+    done
+    exit 0
+fi
+
+root=$dir/root    # what the packages unpack to
+bin=$dir/bin      # the wrappers
+state=$dir/state  # versions, logs, package lists, downloads
+mkdir -p "$root" "$bin" "$state/versions" "$state/logs"
+
+trap 'rm -rf "$state"/download.*' EXIT
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Two runs at once would unpack over each other.
+if have flock; then
+    exec 9>"$state/lock"
+    flock -w 900 9 || { echo "setup.sh: another run holds $state/lock" >&2; exit 0; }
+fi
+
+# No step may hang: a network that swallows packets must end in "not available".
+bounded() {
+    if have timeout; then timeout 600 "$@"; else "$@"; fi
+}
+
+report_ok() { printf '%-12s %-20s ok: %s\n' "$1" "$2" "$bin/$1"; }
+report_missing() {
+    rm -f "$bin/$1"
+    printf '%-12s %-20s not available: %s\n' "$1" - "$2"
+}
+
+quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+
+# wrapper NAME: makes DIR/bin/NAME from standard input, whole or not at all.
+wrapper() {
+    { echo '#!/bin/sh'; cat; } >"$bin/.$1.new"
+    chmod 755 "$bin/.$1.new"
+    mv -f "$bin/.$1.new" "$bin/$1"
+}
+
+remember() { printf '%s\n' "$2" >"$state/versions/$1"; }
+recalled() { cat "$state/versions/$1" 2>/dev/null || echo '?'; }
+last_line() { grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 1; }
+
+# ---- Debian packages, unpacked --------------------------------------------------------------------------------------
+
+apt_opts=(-o APT::Sandbox::User=root -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
+apt_problem=  # why apt is of no use here, once that is known
+apt_refreshed=
+
+apt_usable() {
+    [ -z "$apt_problem" ] || return 1
+    local tool
+    for tool in apt-get apt-cache dpkg dpkg-query; do
+        have "$tool" || { apt_problem="there is no $tool, and the system has none installed"; return 1; }
+    done
+}
+
+# Fetches package lists. Root refreshes the system's; others get lists of their own, which needs no privilege.
+apt_refresh() {
+    [ -z "$apt_refreshed" ] || return 1
+    apt_refreshed=yes
+    if [ "$(id -u)" != 0 ]; then
+        echo "setup.sh: not root: fetching package lists into $state/apt instead of the system's" >&2
+        mkdir -p "$state/apt/lists/partial" "$state/apt/cache/archives/partial"
+        apt_opts+=(-o "Dir::State::lists=$state/apt/lists" -o "Dir::Cache=$state/apt/cache")
+    fi
+    # A source that fails need not be the one that matters (and apt then often reports success), so the caller looks again.
+    bounded apt-get "${apt_opts[@]}" -q update >"$state/logs/apt-update.log" 2>&1 || true
+}
+
+apt_version() {
+    apt-cache "${apt_opts[@]}" policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | grep -v '^(none)$'
+}
+
+apt_knows() { [ -n "$(apt_version "$1" || true)" ]; }
+
+installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q ' installed$'; }
+
+apt_fetch() { (cd "$1" && bounded apt-get "${apt_opts[@]}" -q download "$2") >"$state/logs/$2.log" 2>&1; }
+
+# unpack PACKAGE: into DIR/root, once. The lists may be older than the archive, hence the second try.
+unpack() {
+    local package=$1 tmp problem
+    [ ! -f "$state/versions/deb-$package" ] || return 0
+    apt_usable || return 1
+    if ! apt_knows "$package"; then
+        apt_refresh || true
+        if ! apt_knows "$package"; then
+            why="the package lists have no $package"
+            problem=$(grep '^[EW]: ' "$state/logs/apt-update.log" 2>/dev/null | head -n 1 || true)
+            [ -z "$problem" ] || why="$why, and fetching them failed ($problem)"
+            return 1
+        fi
+    fi
+    tmp=$(mktemp -d "$state/download.XXXXXX")
+    if ! apt_fetch "$tmp" "$package" && ! { apt_refresh && apt_fetch "$tmp" "$package"; }; then
+        why="$package cannot be downloaded ($(last_line "$state/logs/$package.log"))"
+        rm -rf "$tmp"
+        return 1
+    fi
+    set -- "$tmp"/*.deb
+    if ! dpkg -x "$1" "$root" >>"$state/logs/$package.log" 2>&1; then
+        why="$package cannot be unpacked ($(last_line "$state/logs/$package.log"))"
+        rm -rf "$tmp"
+        return 1
+    fi
+    remember "deb-$package" "$(dpkg-deb -f "$1" Version)"
+    rm -rf "$tmp"
+}
+
+# depends PACKAGE: the packages it needs, one a line.
+depends() {
+    apt-cache "${apt_opts[@]}" depends "$1" 2>/dev/null | sed -n 's/^[ |]*\(Pre\)\{0,1\}Depends: \([^<].*\)$/\2/p' | sed 's/:any$//'
+}
+
+# unpack_needs PATTERN PACKAGE...: unpacks what the packages need and the system lacks, following only names that match
+# the pattern. Best effort: whether the program then runs is what counts. libc6 belongs to the system's loader.
+unpack_needs() {
+    local pattern=$1 queue seen=' libc6 ' package need
+    shift
+    queue=$*
+    while [ -n "$queue" ]; do
+        set -- $queue
+        package=$1
+        shift
+        queue=$*
+        for need in $(depends "$package"); do
+            case $seen in *" $need "*) continue ;; esac
+            seen="$seen$need "
+            [[ $need =~ $pattern ]] || continue
+            queue="$queue $need"
+            installed "$need" || unpack "$need" || true
+        done
+    done
+}
+
+# The directories below DIR/root that hold shared libraries, colon-separated.
+library_path() {
+    local path= d
+    for d in "$root"/usr/lib/postfix "$root"/usr/lib/*-linux-* "$root"/lib/*-linux-* "$root"/usr/lib; do
+        [ ! -d "$d" ] || path=$path${path:+:}$d
+    done
+    printf '%s' "$path"
+}
+
+# The directories below DIR/root that hold Perl modules, colon-separated.
+perl_path() {
+    local path= d
+    for d in "$root"/usr/share/perl5 "$root"/usr/lib/*-linux-*/perl5/* "$root"/usr/share/perl/[0-9]*.*[0-9] \
+        "$root"/usr/lib/*-linux-*/perl/[0-9]*.*[0-9]; do
+        [ ! -d "$d" ] || path=$path${path:+:}$d
+    done
+    printf '%s' "$path"
+}
+
+# ---- Postfix: smtp-sink, smtp-source ---------------------------------------------------------------------------------
+
+# Without arguments both programs print their usage and end: that proves that they load, and opens no socket. As root,
+# smtp-sink complains about the missing -u before that, unless it is given.
+postfix_runs() { bounded "$bin/$1" 2>&1 </dev/null | grep -q "usage:.*$1"; }
+
+# postfix_wrapper NAME PROGRAM LIBRARY_PATH. Neither program reads main.cf, so no configuration is needed.
+# smtp-sink refuses to run as root without a user to become; a -u among the arguments comes later and wins.
+postfix_wrapper() {
+    {
+        if [ -n "$3" ]; then
+            echo "LD_LIBRARY_PATH=$(quote "$3")\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+            echo 'export LD_LIBRARY_PATH'
+        fi
+        if [ "$1" = smtp-sink ]; then
+            echo '[ "$(id -u)" != 0 ] || set -- -u nobody "$@"'
+        fi
+        echo "exec $(quote "$2") \"\$@\""
+    } | wrapper "$1"
+}
+
+system_postfix() {
+    local d
+    for d in /usr/sbin /usr/libexec/postfix /usr/local/sbin /usr/bin; do
+        [ ! -x "$d/$1" ] || { echo "$d/$1"; return 0; }
+    done
+    return 1
+}
+
+setup_postfix() {
+    local name=$1 program version
+    why=
+    if [ -x "$bin/$name" ] && postfix_runs "$name"; then
+        report_ok "$name" "$(recalled "$name")"
+        return
+    fi
+    if program=$(system_postfix "$name"); then
+        postfix_wrapper "$name" "$program" ''
+        version=$(postconf -h mail_version 2>/dev/null || echo '?')
+    elif unpack postfix; then
+        program=$root/usr/sbin/$name
+        version=$(recalled deb-postfix)
+        postfix_wrapper "$name" "$program" "$(library_path)"
+        if ! postfix_runs "$name"; then
+            unpack_needs '^lib' postfix
+            postfix_wrapper "$name" "$program" "$(library_path)"
+        fi
+    else
+        report_missing "$name" "${apt_problem:-$why}"
+        return
+    fi
+    if postfix_runs "$name"; then
+        remember "$name" "$version"
+        report_ok "$name" "$version"
+    else
+        why=$(bounded "$bin/$name" 2>&1 </dev/null | head -n 1 || true)
+        report_missing "$name" "it does not run (${why:-no output})"
+    fi
+}
+
+# ---- aiosmtpd --------------------------------------------------------------------------------------------------------
+
+aiosmtpd_version() { bounded "$bin/aiosmtpd" --version 2>/dev/null </dev/null | sed -n 's/.* //p' | head -n 1; }
+
+# A virtual environment where Python can make one (Debian splits that off), else Debian's own package unpacked: it is
+# plain Python and runs with any interpreter.
+setup_aiosmtpd() {
+    local python=${PYTHON:-python3} log=$state/logs/aiosmtpd.log version pip_problem
+    why=
+    if [ -x "$bin/aiosmtpd" ] && version=$(aiosmtpd_version) && [ -n "$version" ]; then
+        report_ok aiosmtpd "$version"
+        return
+    fi
+    if ! have "$python"; then
+        report_missing aiosmtpd "there is no $python"
+        return
+    fi
+    if "$python" -m venv --clear "$dir/venv" >"$log" 2>&1 &&
+        bounded "$dir/venv/bin/python" -m pip --disable-pip-version-check --retries 1 --timeout 20 install --quiet aiosmtpd >>"$log" 2>&1; then
+        wrapper aiosmtpd <<WRAPPER
+exec $(quote "$dir/venv/bin/python") -m aiosmtpd "\$@"
+WRAPPER
+    else
+        pip_problem=$(last_line "$log" || true)
+        rm -rf "$dir/venv"
+        if unpack python3-aiosmtpd; then
+            unpack_needs '^python3-' python3-aiosmtpd
+            wrapper aiosmtpd <<WRAPPER
+PYTHONPATH=$(quote "$root/usr/lib/python3/dist-packages")\${PYTHONPATH:+:\$PYTHONPATH}
+export PYTHONPATH
+exec $(quote "$(command -v "$python")") -m aiosmtpd "\$@"
+WRAPPER
+        else
+            report_missing aiosmtpd "no virtual environment (${pip_problem:-no output}), no package (${apt_problem:-$why})"
+            return
+        fi
+    fi
+    version=$(aiosmtpd_version || true)
+    if [ -n "$version" ]; then
+        report_ok aiosmtpd "$version"
+    else
+        why=$(bounded "$bin/aiosmtpd" --version 2>&1 </dev/null | tail -n 1 || true)
+        report_missing aiosmtpd "it does not run (${why:-no output})"
+    fi
+}
+
+# ---- swaks -----------------------------------------------------------------------------------------------------------
+
+swaks_version() { bounded "$bin/swaks" --version 2>/dev/null </dev/null | sed -n 's/^swaks version *//p' | head -n 1; }
+
+# What this swaks cannot do for want of Perl modules: worth knowing before a TLS or AUTH test is judged.
+swaks_gaps() {
+    bounded "$bin/swaks" --support 2>/dev/null </dev/null | sed -n 's/^\*\*\* \(.*\) not available.*/\1/p' | paste -s -d , - | sed 's/,/, /g'
+}
+
+swaks_wrapper() {
+    local path
+    path=$(perl_path)
+    {
+        if [ -n "$path" ]; then
+            echo "PERL5LIB=$(quote "$path")\${PERL5LIB:+:\$PERL5LIB}"
+            echo 'export PERL5LIB'
+            # Net::SSLeay, where it came with the libraries it needs.
+            echo "LD_LIBRARY_PATH=$(quote "$(library_path)")\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+            echo 'export LD_LIBRARY_PATH'
+        fi
+        echo "exec $(quote "$(command -v perl)") $(quote "$root/usr/bin/swaks") \"\$@\""
+    } | wrapper swaks
+}
+
+setup_swaks() {
+    local version gaps module
+    why=
+    if ! { [ -x "$bin/swaks" ] && version=$(swaks_version) && [ -n "$version" ]; }; then
+        rm -f "$bin/swaks"
+        if have swaks; then
+            wrapper swaks <<WRAPPER
+exec $(quote "$(command -v swaks)") "\$@"
+WRAPPER
+        elif ! have perl; then
+            report_missing swaks "there is no perl"
+            return
+        elif unpack swaks; then
+            # TLS, IPv6, MX look-ups and AUTH each need modules; perl's own library may be missing as well.
+            unpack_needs '^(perl-modules|libperl)' perl
+            for module in libnet-ssleay-perl libnet-dns-perl libio-socket-inet6-perl libsocket6-perl libauthen-sasl-perl; do
+                installed "$module" || unpack "$module" || true
+            done
+            unpack_needs '^lib(ssl|net|digest|gssapi|authen|crypt)[a-z0-9-]*$' libnet-ssleay-perl libnet-dns-perl libauthen-sasl-perl
+            swaks_wrapper
+        else
+            report_missing swaks "${apt_problem:-$why}"
+            return
+        fi
+        version=$(swaks_version || true)
+    fi
+    if [ -n "$version" ]; then
+        report_ok swaks "$version"
+        gaps=$(swaks_gaps || true)
+        [ -z "$gaps" ] || echo "setup.sh: swaks runs without: $gaps" >&2
+    else
+        why=$(bounded "$bin/swaks" --version 2>&1 </dev/null | head -n 1 || true)
+        report_missing swaks "it does not run (${why:-no output})"
+    fi
+}
+
+# ---- openssl ---------------------------------------------------------------------------------------------------------
+
+# The system's, under the same roof so that a test looks in one place.
+setup_openssl() {
+    local program
+    rm -f "$bin/openssl"  # DIR/bin may be in PATH: the search must not find the wrapper
+    if ! program=$(command -v openssl); then
+        report_missing openssl "the system has none"
+        return
+    fi
+    wrapper openssl <<WRAPPER
+exec $(quote "$program") "\$@"
+WRAPPER
+    report_ok openssl "$("$bin/openssl" version | cut -d' ' -f2)"
+}
+
+setup_postfix smtp-sink
+setup_postfix smtp-source
+setup_aiosmtpd
+setup_swaks
+setup_openssl
+exit 0
