@@ -127,18 +127,29 @@ impl Reply {
     /// The enhanced code stands on each line (RFC 2034 §4), unless `enhanced` is false: a client that was not offered
     /// ENHANCEDSTATUSCODES is sent none.
     pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
-        let digits = self.code.digits();
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
-            out.extend_from_slice(&digits);
-            out.push(if lines.peek().is_some() { b'-' } else { b' ' });
-            if let Some(code) = self.enhanced.filter(|_| enhanced) {
-                write_enhanced(out, code);
-                out.push(b' ');
-            }
-            out.extend_from_slice(line.as_bytes());
-            out.extend_from_slice(b"\r\n");
+            self.write(out, line, lines.peek().is_none(), enhanced);
         }
+    }
+
+    /// Appends one line of the reply, for an output that has room for a few at a time. Gives whether there is a line of that index.
+    pub fn write_line_to(&self, out: &mut Vec<u8>, index: usize, enhanced: bool) -> bool {
+        let mut lines = self.text.split('\n').skip(index);
+        let Some(line) = lines.next() else { return false };
+        self.write(out, line, lines.next().is_none(), enhanced);
+        true
+    }
+
+    fn write(&self, out: &mut Vec<u8>, line: &str, last: bool, enhanced: bool) {
+        out.extend_from_slice(&self.code.digits());
+        out.push(if last { b' ' } else { b'-' });
+        if let Some(code) = self.enhanced.filter(|_| enhanced) {
+            write_enhanced(out, code);
+            out.push(b' ');
+        }
+        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -1,0 +1,134 @@
+//! What a session tells its driver.
+
+use crate::question::Question;
+use std::fmt;
+
+/// The result of [`Session::handle_input`](crate::Session::handle_input).
+#[derive(Debug)]
+pub struct Step<'i> {
+    /// How many bytes of the input were used.
+    pub used: usize,
+    /// What happened, if anything. While there is an event, call again with the rest of the input.
+    pub event: Option<Event<'i>>,
+}
+
+/// What happened in a session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// The application has to decide. The session waits, under a deadline, for [`Session::resolve`](crate::Session::resolve); what is
+    /// asked about is [`Session::pending`](crate::Session::pending).
+    Ask(Question),
+    /// The reply 354 is in the output: a message begins. Its envelope is [`Session::envelope`](crate::Session::envelope).
+    BodyStart,
+    /// A piece of the message, dot-stuffing removed: a slice of the input.
+    Body(&'i [u8]),
+    /// The message will not be committed: throw away what there is of it. Follows [`BodyStart`](Self::BodyStart) instead of the
+    /// commit, or an [`Ask`](Self::Ask) for the commit that was not answered in time.
+    BodyAborted(AbortReason),
+    /// The session is over; told once and last. All output was written, or cannot be: close the connection.
+    Closed(CloseReason),
+}
+
+/// Why a message is not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AbortReason {
+    /// It is larger than [`Limits::message_size`](crate::Limits::message_size).
+    TooLarge,
+    /// A CR or LF stands outside of a CRLF; see [`BareLineEnds`](crate::BareLineEnds).
+    BareLineEnd,
+    /// The connection ended before the end of data.
+    Disconnected,
+    /// A deadline passed.
+    TimedOut(Reason),
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The peer's next command.
+    Command,
+    /// More of a body.
+    Body,
+    /// The peer reads no replies.
+    Flush,
+    /// The application's answer to a question about the connection or envelope.
+    Answer,
+    /// The application's word that a message is safe.
+    Commit,
+    /// The sink takes no more of a body.
+    Sink,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer said QUIT.
+    Quit,
+    /// The peer closed the connection without QUIT.
+    Disconnected,
+    /// The application refused the session, or answered a command with 421.
+    Refused,
+    /// A deadline passed.
+    TimedOut(Reason),
+    /// Too many commands that were refused ([`Limits::bad_commands`](crate::Limits::bad_commands)).
+    TooManyErrors,
+    /// Too many commands that do nothing ([`Limits::idle_commands`](crate::Limits::idle_commands)).
+    TooManyCommands,
+    /// A line without end ([`Limits::discarded_line`](crate::Limits::discarded_line)) or a refused message without end
+    /// ([`Limits::refused_body`](crate::Limits::refused_body)).
+    Endless,
+    /// The server is shutting down.
+    Shutdown,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quit => "quit",
+            Self::Disconnected => "disconnected",
+            Self::Refused => "refused",
+            Self::TimedOut(Reason::Command) => "timed out waiting for a command",
+            Self::TimedOut(Reason::Body) => "timed out within a message",
+            Self::TimedOut(Reason::Flush) => "timed out because replies were not read",
+            Self::TimedOut(Reason::Answer | Reason::Commit | Reason::Sink) => "timed out on our side",
+            Self::TooManyErrors => "too many errors",
+            Self::TooManyCommands => "too many commands without a message",
+            Self::Endless => "a line or message without end",
+            Self::Shutdown => "shutdown",
+        })
+    }
+}
+
+/// How to shut a session down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shutdown {
+    /// 421 at the next command boundary; a message that is on its way is read to its end and answered first (RFC 5321 §3.8).
+    Graceful,
+    /// 421 at once; a message that is on its way is lost to the peer, who will send it again.
+    Now,
+}
+
+/// Why an answer was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResolveError {
+    /// The question was answered by the session itself: its deadline passed, the peer went away, or its token was abandoned.
+    Stale,
+    /// The answer is another session's. The driver is at fault.
+    ApiMisuse,
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stale => "the answer came too late",
+            Self::ApiMisuse => "the answer belongs to another session",
+        })
+    }
+}
+
+impl std::error::Error for ResolveError {}

@@ -1,0 +1,117 @@
+//! What EHLO offers and which parameters that brings, one row an extension.
+
+use crate::config::Config;
+use crate::replies;
+use ehlo_codec::{BodyType, Extension, Params, Reply};
+
+/// What the parameters of MAIL say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MailParams {
+    pub(crate) size: Option<u64>,
+    pub(crate) body: BodyType,
+}
+
+/// One service extension.
+pub(crate) struct Row {
+    pub(crate) extension: Extension,
+    pub(crate) offered: fn(&Config) -> bool,
+    /// Appends what stands behind the keyword in the EHLO reply.
+    pub(crate) write_parameter: fn(&Config, &mut Vec<u8>),
+    /// Octets by which the MAIL line may be longer.
+    pub(crate) mail_line: usize,
+    /// The parameter of MAIL that it brings.
+    pub(crate) mail: Option<MailParameter>,
+}
+
+/// A parameter of MAIL.
+pub(crate) struct MailParameter {
+    pub(crate) keyword: &'static str,
+    pub(crate) read: fn(&Config, Option<&str>, &mut MailParams) -> Result<(), Reply>,
+}
+
+const fn nothing(_: &Config, _: &mut Vec<u8>) {}
+
+/// In the order in which EHLO lists them.
+pub(crate) const ROWS: &[Row] = &[
+    // RFC 2920.
+    Row {
+        extension: Extension::Pipelining,
+        offered: |c| c.pipelining,
+        write_parameter: nothing,
+        mail_line: 0,
+        mail: None,
+    },
+    // RFC 1870.
+    Row {
+        extension: Extension::Size,
+        offered: |_| true,
+        write_parameter: |config, out| {
+            out.push(b' ');
+            out.extend_from_slice(config.limits.message_size.to_string().as_bytes());
+        },
+        mail_line: 26,
+        mail: Some(MailParameter { keyword: "SIZE", read: size }),
+    },
+    // RFC 6152.
+    Row {
+        extension: Extension::EightBitMime,
+        offered: |c| c.eight_bit_mime,
+        write_parameter: nothing,
+        mail_line: 17,
+        mail: Some(MailParameter { keyword: "BODY", read: body }),
+    },
+    // RFC 2034.
+    Row {
+        extension: Extension::EnhancedStatusCodes,
+        offered: |c| c.enhanced_status_codes,
+        write_parameter: nothing,
+        mail_line: 0,
+        mail: None,
+    },
+];
+
+/// Octets that a MAIL line may have at the most.
+pub(crate) fn mail_line(config: &Config) -> usize {
+    config.limits.command_line + offered(config).map(|row| row.mail_line).sum::<usize>()
+}
+
+/// What is on offer.
+pub(crate) fn offered(config: &Config) -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| (row.offered)(config))
+}
+
+/// Reads the parameters of MAIL. Without EHLO there are none (RFC 5321 §4.1.1.11: what is not recognized is 555).
+pub(crate) fn read_mail_params(config: &Config, extended: bool, params: &Params<'_>) -> Result<MailParams, Reply> {
+    let mut read = MailParams::default();
+    for param in params.iter() {
+        let row = offered(config)
+            .filter(|_| extended)
+            .filter_map(|row| row.mail.as_ref())
+            .find(|mail| mail.keyword.eq_ignore_ascii_case(param.keyword))
+            .ok_or(replies::UNKNOWN_PARAMETER)?;
+        (row.read)(config, param.value, &mut read)?;
+    }
+    Ok(read)
+}
+
+/// `size-value = 1*20DIGIT` (RFC 1870 §4). A number beyond 64 bits is a message larger than any limit.
+fn size(config: &Config, value: Option<&str>, params: &mut MailParams) -> Result<(), Reply> {
+    let digits = value.filter(|v| v.bytes().all(|b| b.is_ascii_digit())).ok_or(replies::BAD_SIZE)?;
+    let size = digits.parse().unwrap_or(u64::MAX);
+    if size > config.limits.message_size {
+        return Err(replies::TOO_LARGE);
+    }
+    params.size = Some(size);
+    Ok(())
+}
+
+/// `body-value ::= "7BIT" / "8BITMIME"` (RFC 6152 §2).
+fn body(_: &Config, value: Option<&str>, params: &mut MailParams) -> Result<(), Reply> {
+    match value.and_then(BodyType::parse) {
+        Some(body @ (BodyType::SevenBit | BodyType::EightBitMime)) => {
+            params.body = body;
+            Ok(())
+        }
+        _ => Err(replies::BAD_BODY),
+    }
+}

@@ -1,0 +1,130 @@
+//! Everything that a peer can make a session keep, count or wait for, each under a name.
+
+use std::time::Duration;
+
+/// Bounds of one session. Each field tells the floor of the RFC, the default and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Octets of a command line, CRLF included. Floor and default: 512 (RFC 5321 §4.5.3.1.4). MAIL gets more where an extension
+    /// that is offered says so: 26 for SIZE (RFC 1870 §3), 17 for 8BITMIME (RFC 6152 §3).
+    pub command_line: usize,
+    /// Octets of an unterminated command line that are skipped until the session is closed. Default: 256 KiB. The text in between
+    /// is never kept.
+    pub discarded_line: usize,
+    /// Octets of a message, after the dots are out; what SIZE names. Floor: 64 KiB (RFC 5321 §4.5.3.1.7). Default: 50 MiB; large
+    /// providers take 25 to 150 MB.
+    pub message_size: u64,
+    /// Octets of a message that are read on after it was refused, until the session is closed. Default: 64 MiB: a client that
+    /// declared no size may well send its large message to the end before it looks at the reply.
+    pub refused_body: u64,
+    /// Recipients of one transaction; one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
+    pub recipients: usize,
+    /// Octets of all addresses of one transaction. Default: 256 KiB, which 1000 recipients of the longest common length fit in.
+    pub envelope: usize,
+    /// Octets of replies that wait for the peer to read; no further command is looked at until they fit. Default: 8 KiB; a reply
+    /// line is 512 at most, so less than 1 KiB makes no sense.
+    pub output: usize,
+    /// Commands that were refused for syntax, sequence or being unknown, until the session is closed with 421. Default: 20, as
+    /// Postfix's hard limit.
+    pub bad_commands: u32,
+    /// Commands that do nothing for a message (NOOP, RSET, VRFY, HELP, EHLO ...) since the last message, until the session is closed
+    /// with 421. Default: 100, as Postfix.
+    pub idle_commands: u32,
+    /// Octets that a driver reads at a time, and so keeps of a connection at the most while its session is parked. Default: 64 KiB.
+    pub read_chunk: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_line: 512,
+            discarded_line: 256 * 1024,
+            message_size: 50 * 1024 * 1024,
+            refused_body: 64 * 1024 * 1024,
+            recipients: 1000,
+            envelope: 256 * 1024,
+            output: 8 * 1024,
+            bad_commands: 20,
+            idle_commands: 100,
+            read_chunk: 64 * 1024,
+        }
+    }
+}
+
+/// How long a session waits. Each field tells whose wait it is and where its default comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// For the peer's next command. Floor and default: 5 minutes (RFC 5321 §4.5.3.2.7).
+    pub command: Duration,
+    /// For more of a body. Default: 5 minutes; the RFC gives the client 3 for a block (§4.5.3.2.5).
+    pub body: Duration,
+    /// For the peer to read replies. Default: 5 minutes.
+    pub flush: Duration,
+    /// For the application's answer to a question about the connection or envelope; 451 then. Default: 2 minutes; the client waits
+    /// for 5 (§4.5.3.2.2, §4.5.3.2.3).
+    pub answer: Duration,
+    /// For the application to say that a message is safe; 451 then. Default: 9 minutes; the client waits for 10 (§4.5.3.2.6).
+    pub commit: Duration,
+    /// For a sink that takes no more of a body; 421 then. Default: 2 minutes; the client waits for 3 (§4.5.3.2.5).
+    pub sink: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self {
+            command: minutes(5),
+            body: minutes(5),
+            flush: minutes(5),
+            answer: minutes(2),
+            commit: minutes(9),
+            sink: minutes(2),
+        }
+    }
+}
+
+/// Counts down what a peer may do wrong or in vain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Temper {
+    bad: u32,
+    idle: u32,
+    /// RCPT and DATA that may still follow a refused MAIL or RCPT in the same batch.
+    followers: usize,
+}
+
+impl Temper {
+    pub(crate) const fn new(limits: &Limits) -> Self {
+        Self { bad: limits.bad_commands, idle: limits.idle_commands, followers: 0 }
+    }
+
+    /// A command was refused. Gives whether that was one too many.
+    pub(crate) const fn bad_command(&mut self) -> bool {
+        self.bad = self.bad.saturating_sub(1);
+        self.bad == 0
+    }
+
+    /// MAIL came: a whole batch may be under way behind it, whether it is accepted or not (RFC 2920 §3.1).
+    pub(crate) const fn mail(&mut self, limits: &Limits) {
+        self.followers = limits.recipients.saturating_add(1);
+    }
+
+    /// A RCPT or DATA was refused because of what happened before it in its batch. Gives whether that was one too many.
+    pub(crate) const fn follower(&mut self) -> bool {
+        let spent = self.followers == 0;
+        self.followers = self.followers.saturating_sub(1);
+        spent && self.bad_command()
+    }
+
+    /// A command did nothing for a message. Gives whether that was one too many.
+    pub(crate) const fn idle_command(&mut self) -> bool {
+        self.idle = self.idle.saturating_sub(1);
+        self.idle == 0
+    }
+
+    /// A message was taken: the peer is at work.
+    pub(crate) const fn message(&mut self, limits: &Limits) {
+        self.idle = limits.idle_commands;
+    }
+}

@@ -1,0 +1,236 @@
+//! Decisions that the application takes.
+
+use crate::replies;
+use ehlo_codec::{ClientId, ForwardPath, Params, Reply, ReplyClass, ReversePath};
+use std::ops::BitOr;
+
+/// A set of questions that are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Questions(u8);
+
+impl Questions {
+    /// None but the commit, which is always asked.
+    pub const NONE: Self = Self(0);
+    /// Before the greeting.
+    pub const CONNECT: Self = Self(1);
+    /// At EHLO and HELO.
+    pub const HELLO: Self = Self(1 << 1);
+    /// At MAIL.
+    pub const MAIL: Self = Self(1 << 2);
+    /// At each RCPT.
+    pub const RCPT: Self = Self(1 << 3);
+    /// At DATA.
+    pub const DATA: Self = Self(1 << 4);
+    /// At VRFY.
+    pub const VRFY: Self = Self(1 << 5);
+    /// All of them.
+    pub const ALL: Self = Self(0b11_1111);
+
+    /// Whether all of `other` are in the set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The set with `other` in it as well.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOr for Questions {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.with(other)
+    }
+}
+
+/// A decision for the application: an owned token, to be answered once.
+///
+/// A token that is dropped without an answer leaves its session parked until its deadline; then the session answers 451 by itself.
+/// A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
+#[derive(Debug)]
+#[must_use = "the session waits for an answer"]
+#[non_exhaustive]
+pub enum Question {
+    /// May this peer talk to us?
+    Connect(ConnectToken),
+    /// Is this name, or are these manners, welcome?
+    Hello(HelloToken),
+    /// Is mail from this sender welcome?
+    Mail(MailToken),
+    /// Is mail for this recipient welcome?
+    Rcpt(RcptToken),
+    /// Is a message for this envelope welcome?
+    Data(DataToken),
+    /// The message is complete. Is it safe? Only a message that survives a crash of this host may be accepted (RFC 5321 §6.1).
+    Commit(CommitToken),
+    /// Is this a mailbox here?
+    Vrfy(VrfyToken),
+}
+
+impl Question {
+    /// Refuses what was asked about for now, with 451 4.3.0 (421 4.3.2 for the connection itself).
+    #[must_use]
+    pub fn defer(self) -> Answer {
+        match self {
+            Self::Connect(token) => token.defer(replies::UNAVAILABLE),
+            Self::Hello(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Mail(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Rcpt(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Data(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Commit(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Vrfy(token) => token.defer(replies::LOCAL_ERROR),
+        }
+    }
+}
+
+/// The answer to a question; only the question's own token makes one.
+#[derive(Debug)]
+#[must_use = "give it to the session"]
+pub struct Answer {
+    pub(crate) token: Token,
+    pub(crate) verdict: Verdict,
+}
+
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Accept,
+    Reply(Reply),
+}
+
+/// Which session, and which of its questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) session: u64,
+    pub(crate) sequence: u32,
+}
+
+fn of_class(reply: Reply, class: ReplyClass, otherwise: Reply) -> Reply {
+    if reply.code().class() == class {
+        return reply;
+    }
+    debug_assert!(false, "the reply {reply} is not of the class that the answer needs");
+    otherwise
+}
+
+macro_rules! token {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        #[must_use = "the session waits for an answer"]
+        pub struct $name(pub(crate) Token);
+
+        impl $name {
+            #[doc = concat!("Yes: ", $what, ", with the usual reply.")]
+            pub fn accept(self) -> Answer {
+                Answer { token: self.0, verdict: Verdict::Accept }
+            }
+
+            /// No, for good: a 5yz reply. A reply of another class is replaced by 550 5.7.1, which is a fault that a debug build
+            /// panics at.
+            pub fn reject(self, reply: Reply) -> Answer {
+                let reply = of_class(reply, ReplyClass::PermanentFailure, replies::REJECTED);
+                Answer { token: self.0, verdict: Verdict::Reply(reply) }
+            }
+
+            /// Not now: a 4yz reply; 421 ends the session behind it. A reply of another class is replaced by 451 4.3.0, which is a
+            /// fault that a debug build panics at.
+            pub fn defer(self, reply: Reply) -> Answer {
+                let reply = of_class(reply, ReplyClass::TransientFailure, replies::LOCAL_ERROR);
+                Answer { token: self.0, verdict: Verdict::Reply(reply) }
+            }
+        }
+    };
+}
+
+macro_rules! accept_with {
+    ($name:ident, $doc:literal) => {
+        impl $name {
+            #[doc = $doc]
+            /// A reply of another class than 2yz is replaced by the usual one, which is a fault that a debug build panics at.
+            pub fn accept_with(self, reply: Reply) -> Answer {
+                if reply.code().class() == ReplyClass::Completion {
+                    return Answer { token: self.0, verdict: Verdict::Reply(reply) };
+                }
+                debug_assert!(false, "the reply {reply} does not accept");
+                self.accept()
+            }
+        }
+    };
+}
+
+token! {
+    /// Asks about a connection. A refusal must be a reply that may be a greeting: 554, 521 or 421 (RFC 5321 §3.1, RFC 7504 §3);
+    /// another one is replaced by 554 5.7.1 or 421 4.3.2.
+    ConnectToken, "greet the peer"
+}
+token! {
+    /// Asks about EHLO or HELO.
+    HelloToken, "the peer may go on"
+}
+token! {
+    /// Asks about a sender.
+    MailToken, "the transaction begins"
+}
+token! {
+    /// Asks about a recipient.
+    RcptToken, "the recipient is part of the transaction"
+}
+token! {
+    /// Asks about a whole envelope, before the message.
+    DataToken, "the message may come"
+}
+token! {
+    /// Asks whether a message is safe.
+    CommitToken, "the message is safe, and ours to deliver or report on"
+}
+token! {
+    /// Asks about a mailbox.
+    VrfyToken, "252, which verifies nothing"
+}
+accept_with!(RcptToken, "Yes, with a reply of one's own: 250, or 251 with the forward-path (RFC 5321 §3.4).");
+accept_with!(CommitToken, "Yes, with a reply of one's own, such as 250 with a queue identifier.");
+accept_with!(VrfyToken, "Yes, with a reply of one's own: 250 or 251 with the mailbox (RFC 5321 §3.5.1).");
+
+/// What the open question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pending<'s> {
+    /// No question is open.
+    Nothing,
+    /// The connection.
+    Connect,
+    /// The name that the peer gave.
+    Hello {
+        /// The name.
+        name: ClientId<'s>,
+        /// By EHLO, not HELO.
+        extended: bool,
+    },
+    /// The sender.
+    Mail {
+        /// Where reports go.
+        from: ReversePath<'s>,
+        /// The parameters as they came; those of the extensions on offer were checked.
+        params: Params<'s>,
+    },
+    /// A recipient.
+    Rcpt {
+        /// Whom the message is for.
+        to: ForwardPath<'s>,
+        /// The parameters as they came.
+        params: Params<'s>,
+    },
+    /// The envelope, which is [`Session::envelope`](crate::Session::envelope).
+    Data,
+    /// The message.
+    Commit {
+        /// Its octets, dot-stuffing removed.
+        size: u64,
+    },
+    /// What VRFY was given: a mailbox, or a user's name.
+    Vrfy(&'s str),
+}

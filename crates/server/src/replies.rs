@@ -1,0 +1,52 @@
+//! The replies that a session gives by itself. Enhanced codes by RFC 3463 and RFC 5248.
+
+use ehlo_codec::Reply;
+
+macro_rules! replies {
+    ($($name:ident = $code:literal ($class:literal, $subject:literal, $detail:literal) $text:literal;)*) => {
+        $(pub(crate) const $name: Reply = Reply::fixed($code, Some(($class, $subject, $detail)), $text);)*
+    };
+}
+
+replies! {
+    OK = 250 (2, 0, 0) "Ok";
+    SENDER_OK = 250 (2, 1, 0) "Sender ok";
+    RECIPIENT_OK = 250 (2, 1, 5) "Recipient ok";
+    QUEUED = 250 (2, 0, 0) "Message accepted";
+    BYE = 221 (2, 0, 0) "Bye";
+    CANNOT_VERIFY = 252 (2, 1, 5) "Not verified; send mail and see";
+
+    UNAVAILABLE = 421 (4, 3, 2) "Service not available, try again later";
+    SHUTTING_DOWN = 421 (4, 3, 2) "Shutting down, try again later";
+    IDLE = 421 (4, 4, 2) "Idle for too long, closing";
+    BODY_STALLED = 421 (4, 4, 2) "Message stopped coming, closing";
+    SINK_STALLED = 421 (4, 3, 0) "Message could not be stored in time, try again later";
+    TOO_MANY_ERRORS = 421 (4, 7, 0) "Too many errors, closing";
+    TOO_MANY_COMMANDS = 421 (4, 7, 0) "Too many commands without a message, closing";
+    ENDLESS_LINE = 421 (4, 5, 2) "Line without end, closing";
+    ENDLESS_BODY = 421 (4, 3, 4) "Message far beyond the size limit, closing";
+
+    LOCAL_ERROR = 451 (4, 3, 0) "Local error, try again later";
+    TOO_MANY_RECIPIENTS = 452 (4, 5, 3) "Too many recipients; send the rest in another transaction";
+
+    BARE_LF = 500 (5, 5, 2) "Line ends in LF alone; end it with CRLF";
+    BARE_CR = 501 (5, 5, 2) "Line has a CR without LF";
+    NUL = 501 (5, 5, 2) "Line has a NUL";
+    LINE_TOO_LONG = 500 (5, 5, 2) "Line too long";
+    NOT_IMPLEMENTED = 502 (5, 5, 1) "Command not implemented";
+    HELLO_FIRST = 503 (5, 5, 1) "Say EHLO or HELO first";
+    MAIL_FIRST = 503 (5, 5, 1) "Say MAIL first";
+    NESTED_MAIL = 503 (5, 5, 1) "Sender already given; RSET begins anew";
+    NO_RECIPIENTS = 503 (5, 5, 1) "No recipient was accepted";
+    REFUSED_SESSION = 503 (5, 5, 1) "This session was refused; say QUIT";
+    BAD_SIZE = 501 (5, 5, 4) "SIZE needs a number of octets";
+    BAD_BODY = 501 (5, 5, 4) "BODY must be 7BIT or 8BITMIME";
+    UNKNOWN_PARAMETER = 555 (5, 5, 4) "Parameter not recognized";
+    TOO_LARGE = 552 (5, 3, 4) "Message larger than the limit";
+    BARE_LINE_END = 550 (5, 6, 0) "Message has a CR or LF outside of CRLF; it cannot be taken safely";
+    REJECTED = 550 (5, 7, 1) "Refused";
+    NO_SERVICE = 554 (5, 7, 1) "No SMTP service here";
+}
+
+/// 354 carries no enhanced code (RFC 2034 §4: those of classes 2, 4 and 5 do).
+pub(crate) const START_MAIL_INPUT: Reply = Reply::fixed(354, None, "Go ahead; end with <CRLF>.<CRLF>");

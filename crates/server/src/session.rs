@@ -1,0 +1,428 @@
+//! The session: phases, time, and the contract with the driver. What commands do is in `commands`, what answers do in `answers`.
+
+mod answers;
+mod body;
+mod commands;
+
+use crate::config::{Config, Peer};
+use crate::envelope::{Envelope, EnvelopeView};
+use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
+use crate::limits::Temper;
+use crate::output::Output;
+use crate::question::{ConnectToken, Question, Questions, Token};
+use crate::replies;
+use crate::table::State;
+use ehlo_codec::{DataDecoder, LineFramer, Reply, ReplyCode};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A sans-I/O SMTP server session over one connection.
+///
+/// # Contract
+///
+/// - **Time is an argument** and never goes back. The session reads no clock.
+/// - **Input**: [`handle_input`](Self::handle_input) gives one [`Event`] at most and says how much it used; call it with the rest until
+///   there is no event. A [`Body`](Event::Body) slice borrows from the input, and nothing else does. While
+///   [`wants_input`](Self::wants_input) is false (a question is open, a sink is paused, the peer reads no replies) it uses nothing:
+///   the driver keeps what it has read, and reads no more.
+/// - **Decisions** come as [`Event::Ask`] and go back by [`resolve`](Self::resolve). What a decision, a deadline or the end of the
+///   connection causes comes from [`poll_event`](Self::poll_event).
+/// - **After any call**: write [`output`](Self::output) and confirm by [`output_sent`](Self::output_sent), look at
+///   [`poll_timeout`](Self::poll_timeout), and drain [`poll_event`](Self::poll_event).
+/// - **Deadlines**: an open session always has one; call [`handle_timeout`](Self::handle_timeout) when it has passed. A call that comes
+///   early does nothing.
+/// - **A slow sink is not the peer's fault**: between [`body_paused`](Self::body_paused) and [`body_resumed`](Self::body_resumed) the
+///   peer's deadline is swapped for the sink's.
+/// - The same bytes and answers give the same events and replies however the bytes are cut (adjacent body slices put together).
+///
+/// Its memory is one partial command line, replies up to [`Limits::output`](crate::Limits::output) and addresses up to
+/// [`Limits::envelope`](crate::Limits::envelope).
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<Config>,
+    peer: Peer,
+    phase: Phase,
+    framer: LineFramer,
+    decoder: DataDecoder,
+    output: Output,
+    events: Queue,
+    envelope: Envelope,
+    asked: Option<Asked>,
+    sequence: u32,
+    /// What the open question is about, if that is not in the envelope.
+    subject: Subject,
+    temper: Temper,
+    deadline: (Instant, Reason),
+    /// When replies that wait must have moved.
+    flush: Option<Instant>,
+    /// Octets of the current message.
+    size: u64,
+    /// Octets of the current message behind the point where it was refused.
+    refused: u64,
+    paused: bool,
+    shutdown: bool,
+    /// The peer has closed its side while a message was being committed.
+    ended: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The application has yet to say whether there is a greeting.
+    Connecting,
+    Command(State),
+    /// A message is coming.
+    Body,
+    /// The rest of a message that was refused is coming; its reply waits for the true end.
+    Refusing(Reply),
+    /// A message is complete, and the application has to say that it is safe.
+    Committing,
+    /// The last reply is on its way.
+    Closing(CloseReason),
+    Closed,
+}
+
+/// An open question.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    sequence: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Connect,
+    Hello { extended: bool },
+    Mail,
+    Rcpt,
+    Data,
+    Commit,
+    Vrfy,
+}
+
+/// The argument that a question is about: kept as text, read again when somebody looks.
+#[derive(Clone, Debug, Default)]
+struct Subject(Vec<u8>);
+
+impl Session {
+    /// A session over a connection that has just been made. Its greeting is in the output, unless
+    /// [`Questions::CONNECT`](crate::Questions::CONNECT) is asked first.
+    #[must_use]
+    pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
+        let limits = &config.limits;
+        let line = crate::extension::mail_line(&config);
+        let mut session = Self {
+            peer,
+            phase: Phase::Connecting,
+            framer: LineFramer::new(line).with_max_discard(limits.discarded_line),
+            decoder: DataDecoder::new(),
+            output: Output::new(limits.output, config.enhanced_status_codes),
+            events: Queue::default(),
+            envelope: Envelope::default(),
+            asked: None,
+            sequence: 0,
+            subject: Subject::default(),
+            temper: Temper::new(limits),
+            deadline: (now + config.timeouts.answer, Reason::Answer),
+            flush: None,
+            size: 0,
+            refused: 0,
+            paused: false,
+            shutdown: false,
+            ended: false,
+            config,
+        };
+        if session.config.questions.contains(Questions::CONNECT) {
+            let token = session.ask(now, Kind::Connect);
+            session.events.push(Event::Ask(Question::Connect(ConnectToken(token))));
+        } else {
+            session.greet(now);
+        }
+        session
+    }
+
+    /// Takes bytes from the peer. Gives how many were used and what happened; call again with the rest until there is no event.
+    pub fn handle_input<'i>(&mut self, now: Instant, input: &'i [u8]) -> Step<'i> {
+        let mut used = 0;
+        loop {
+            if let Some(event) = self.events.pop() {
+                return Step { used, event: Some(event) };
+            }
+            if self.phase == Phase::Closed {
+                return Step { used: input.len(), event: None };
+            }
+            if used == input.len() || !self.wants_input() {
+                return Step { used, event: None };
+            }
+            let rest = &input[used..];
+            match self.phase {
+                Phase::Body | Phase::Refusing(_) => {
+                    let (length, piece) = self.handle_body(now, rest);
+                    used += length;
+                    if let Some(piece) = piece {
+                        return Step { used, event: Some(Event::Body(piece)) };
+                    }
+                }
+                _ => used += self.handle_line(now, rest),
+            }
+        }
+    }
+
+    /// The peer has closed its side: no byte will come behind those that were given.
+    ///
+    /// A message that is not complete is aborted. One that is complete is still committed, and its reply offered to the peer, who may
+    /// have closed one direction only.
+    pub fn handle_eof(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Closed => {}
+            Phase::Closing(_) => self.settle(),
+            Phase::Committing => self.ended = true,
+            _ => {
+                self.asked = None;
+                self.abort(AbortReason::Disconnected);
+                self.close(now, CloseReason::Disconnected);
+            }
+        }
+    }
+
+    /// The connection is broken: nothing can be read or written any more.
+    pub fn handle_reset(&mut self, _now: Instant) {
+        self.asked = None;
+        self.abort(AbortReason::Disconnected);
+        self.finish(CloseReason::Disconnected);
+    }
+
+    /// Tells that time has passed. Does nothing before the deadline.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if self.flush.is_some_and(|at| at <= now) {
+            self.asked = None;
+            self.abort(AbortReason::TimedOut(Reason::Flush));
+            return self.finish(CloseReason::TimedOut(Reason::Flush));
+        }
+        let (at, reason) = self.deadline;
+        if at > now {
+            return;
+        }
+        match reason {
+            Reason::Flush => {}
+            Reason::Command => self.close_with(now, &replies::IDLE, CloseReason::TimedOut(reason)),
+            Reason::Body => {
+                self.abort(AbortReason::TimedOut(reason));
+                self.close_with(now, &replies::BODY_STALLED, CloseReason::TimedOut(reason));
+            }
+            Reason::Sink => {
+                self.abort(AbortReason::TimedOut(reason));
+                self.close_with(now, &replies::SINK_STALLED, CloseReason::TimedOut(reason));
+            }
+            Reason::Answer | Reason::Commit => self.answer_late(now, reason),
+        }
+    }
+
+    /// Shuts the session down: 421, and the end.
+    pub fn shutdown(&mut self, now: Instant, how: Shutdown) {
+        self.shutdown = true;
+        if matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
+            return;
+        }
+        if how == Shutdown::Now {
+            self.asked = None;
+            self.abort(AbortReason::Disconnected);
+            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
+        } else {
+            self.shutdown_if_asked(now);
+        }
+    }
+
+    /// The sink takes no more of the body for now.
+    pub fn body_paused(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Body) && !self.paused {
+            self.paused = true;
+            self.deadline = (now + self.config.timeouts.sink, Reason::Sink);
+        }
+    }
+
+    /// The sink takes the body again.
+    pub fn body_resumed(&mut self, now: Instant) {
+        if self.paused {
+            self.paused = false;
+            self.deadline = (now + self.config.timeouts.body, Reason::Body);
+        }
+    }
+
+    /// The next thing that happened, if anything.
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.events.pop()
+    }
+
+    /// Replies to write now.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.bytes()
+    }
+
+    /// The first `n` bytes of [`output`](Self::output) were written.
+    pub fn output_sent(&mut self, now: Instant, n: usize) {
+        debug_assert!(n <= self.output.bytes().len(), "more was sent than there was");
+        self.output.sent(n.min(self.output.bytes().len()));
+        self.flush = if self.output.is_empty() { None } else { Some(now + self.config.timeouts.flush) };
+        if matches!(self.phase, Phase::Closing(_)) {
+            self.settle();
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest, and what for. `None` only when closed.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        let (at, reason) = self.deadline;
+        match (&self.phase, self.flush) {
+            (Phase::Closed, _) => None,
+            (Phase::Closing(_), Some(flush)) => Some((flush, Reason::Flush)),
+            (_, Some(flush)) if flush < at => Some((flush, Reason::Flush)),
+            _ => Some((at, reason)),
+        }
+    }
+
+    /// Whether bytes from the peer are wanted.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Body => !self.paused,
+            Phase::Refusing(_) => true,
+            Phase::Command(_) => self.asked.is_none() && self.output.has_room(),
+            Phase::Connecting | Phase::Committing | Phase::Closing(_) | Phase::Closed => false,
+        }
+    }
+
+    /// Whether a message is coming, complete or being committed.
+    #[must_use]
+    pub fn in_message(&self) -> bool {
+        matches!(self.phase, Phase::Body | Phase::Refusing(_) | Phase::Committing)
+    }
+
+    /// Octets of a partial line that the session keeps.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.framer.held()
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The peer's name, and the envelope of the open transaction.
+    #[must_use]
+    pub fn envelope(&self) -> EnvelopeView<'_> {
+        self.envelope.view()
+    }
+
+    fn greet(&mut self, now: Instant) {
+        let text = format!("{} ESMTP", self.config.hostname);
+        // A hostname fits a line and is printable; it was checked when the configuration was made.
+        let greeting = Reply::new(ReplyCode::READY, None, text).unwrap_or(Reply::fixed(220, None, "ESMTP"));
+        self.output.push(&greeting);
+        self.enter(now, State::Greeted);
+        self.note_output(now);
+    }
+
+    /// Waits for a command.
+    fn enter(&mut self, now: Instant, state: State) {
+        self.phase = Phase::Command(state);
+        self.deadline = (now + self.config.timeouts.command, Reason::Command);
+    }
+
+    fn ask(&mut self, now: Instant, kind: Kind) -> Token {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.asked = Some(Asked { sequence: self.sequence, kind });
+        let timeouts = &self.config.timeouts;
+        self.deadline = match kind {
+            Kind::Commit => (now + timeouts.commit, Reason::Commit),
+            _ => (now + timeouts.answer, Reason::Answer),
+        };
+        Token { session: self.peer.id, sequence: self.sequence }
+    }
+
+    fn reply(&mut self, now: Instant, reply: &Reply) {
+        self.output.push(reply);
+        self.note_output(now);
+    }
+
+    fn note_output(&mut self, now: Instant) {
+        if self.flush.is_none() {
+            self.flush = Some(now + self.config.timeouts.flush);
+        }
+    }
+
+    /// The message that is coming, if one is, will not be committed.
+    fn abort(&mut self, reason: AbortReason) {
+        if matches!(self.phase, Phase::Body | Phase::Committing) {
+            self.events.push(Event::BodyAborted(reason));
+        }
+    }
+
+    fn shutdown_if_asked(&mut self, now: Instant) {
+        let at_boundary = self.asked.is_none() && matches!(self.phase, Phase::Command(_));
+        if self.shutdown && at_boundary {
+            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
+        }
+    }
+
+    fn close_with(&mut self, now: Instant, reply: &Reply, reason: CloseReason) {
+        self.reply(now, reply);
+        self.close(now, reason);
+    }
+
+    /// Closes once the output is written.
+    fn close(&mut self, now: Instant, reason: CloseReason) {
+        self.asked = None;
+        self.phase = Phase::Closing(reason);
+        self.envelope.clear();
+        self.deadline = (now + self.config.timeouts.flush, Reason::Flush);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if let Phase::Closing(reason) = self.phase
+            && self.output.is_empty()
+        {
+            self.finish(reason);
+        }
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Closed;
+            self.flush = None;
+            self.events.push(Event::Closed(reason));
+        }
+    }
+}
+
+/// The events that one call can cause.
+#[derive(Debug, Default)]
+struct Queue {
+    events: [Option<Event<'static>>; 3],
+    first: usize,
+    length: usize,
+}
+
+impl Queue {
+    fn push(&mut self, event: Event<'static>) {
+        debug_assert!(self.length < self.events.len(), "a call causes few events");
+        self.events[(self.first + self.length) % 3] = Some(event);
+        self.length = (self.length + 1).min(3);
+    }
+
+    fn pop(&mut self) -> Option<Event<'static>> {
+        if self.length == 0 {
+            return None;
+        }
+        let event = self.events[self.first].take();
+        self.first = (self.first + 1) % 3;
+        self.length -= 1;
+        event
+    }
+}

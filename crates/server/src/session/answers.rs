@@ -1,0 +1,202 @@
+//! What the application's decisions do.
+
+use super::{Kind, Phase, Session, Subject};
+use crate::event::{AbortReason, CloseReason, Reason, ResolveError};
+use crate::question::{Answer, Pending, Verdict};
+use crate::replies;
+use crate::table::State;
+use ehlo_codec::{Command, CommandLine, Domain, Reply, ReplyClass, ReplyCode};
+use std::time::Instant;
+
+impl Session {
+    /// Takes the application's decision on the open question.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::Stale`] if the session has answered by itself in the meantime, [`ResolveError::ApiMisuse`] if the answer is
+    /// another session's. Nothing was changed then.
+    pub fn resolve(&mut self, now: Instant, answer: Answer) -> Result<(), ResolveError> {
+        if answer.token.session != self.peer.id {
+            return Err(ResolveError::ApiMisuse);
+        }
+        let asked = self.asked.filter(|asked| asked.sequence == answer.token.sequence).ok_or(ResolveError::Stale)?;
+        self.asked = None;
+        self.decide(now, asked.kind, answer.verdict);
+        self.shutdown_if_asked(now);
+        Ok(())
+    }
+
+    /// The token of the open question is lost: 451 instead of an answer, as at the deadline, but at once.
+    pub fn abandon(&mut self, now: Instant) {
+        if let Some(asked) = self.asked {
+            self.answer_late(now, if asked.kind == Kind::Commit { Reason::Commit } else { Reason::Answer });
+        }
+    }
+
+    /// What the open question is about.
+    #[must_use]
+    pub fn pending(&self) -> Pending<'_> {
+        let Some(asked) = self.asked else { return Pending::Nothing };
+        let subject = CommandLine::split(&self.subject.0).parse();
+        match (asked.kind, subject) {
+            (Kind::Connect, _) => Pending::Connect,
+            (Kind::Hello { extended }, Ok(Command::Ehlo(name) | Command::Helo(name))) => {
+                Pending::Hello { name, extended }
+            }
+            (Kind::Mail, Ok(Command::Mail { from, params })) => Pending::Mail { from, params },
+            (Kind::Rcpt, Ok(Command::Rcpt { to, params })) => Pending::Rcpt { to, params },
+            (Kind::Data, _) => Pending::Data,
+            (Kind::Commit, _) => Pending::Commit { size: self.size },
+            (Kind::Vrfy, Ok(Command::Vrfy(text))) => Pending::Vrfy(text),
+            // The subject of a question was parsed before it was kept.
+            _ => Pending::Nothing,
+        }
+    }
+
+    /// No answer came in time.
+    pub(super) fn answer_late(&mut self, now: Instant, reason: Reason) {
+        let Some(asked) = self.asked.take() else { return };
+        match asked.kind {
+            Kind::Connect => return self.close_with(now, &replies::UNAVAILABLE, CloseReason::TimedOut(reason)),
+            Kind::Commit => self.abort(AbortReason::TimedOut(reason)),
+            _ => {}
+        }
+        self.decide(now, asked.kind, Verdict::Reply(replies::LOCAL_ERROR));
+        self.shutdown_if_asked(now);
+    }
+
+    fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
+        let refusal = match verdict {
+            Verdict::Accept => None,
+            Verdict::Reply(reply) if reply.code().class() == ReplyClass::Completion => {
+                return self.accept_with(now, kind, &reply);
+            }
+            Verdict::Reply(reply) => Some(reply),
+        };
+        match refusal {
+            None => self.accept(now, kind),
+            Some(reply) if kind == Kind::Connect => self.refuse_session(now, reply),
+            Some(reply) => self.refuse(now, kind, &reply),
+        }
+    }
+
+    fn accept(&mut self, now: Instant, kind: Kind) {
+        match kind {
+            Kind::Connect => self.greet(now),
+            Kind::Hello { extended } => self.with_subject(|session, command| {
+                if let Command::Ehlo(name) | Command::Helo(name) = command {
+                    session.say_hello(now, *name, extended);
+                }
+            }),
+            Kind::Mail => self.with_subject(|session, command| {
+                if let Command::Mail { from, params } = command {
+                    session.open_transaction(now, *from, params);
+                }
+            }),
+            Kind::Rcpt => self.accept_with(now, kind, &replies::RECIPIENT_OK),
+            Kind::Data => self.start_body(now),
+            Kind::Commit => self.accept_with(now, kind, &replies::QUEUED),
+            Kind::Vrfy => self.accept_with(now, kind, &replies::CANNOT_VERIFY),
+        }
+    }
+
+    fn accept_with(&mut self, now: Instant, kind: Kind, reply: &Reply) {
+        match kind {
+            Kind::Rcpt => {
+                self.with_subject(|session, command| {
+                    if let Command::Rcpt { to, .. } = command {
+                        session.envelope.push_recipient(*to);
+                    }
+                });
+                self.reply(now, reply);
+                self.enter(now, State::Recipients);
+            }
+            Kind::Commit => {
+                self.temper.message(&self.config.limits);
+                self.reply(now, reply);
+                self.end_transaction(now);
+            }
+            _ => {
+                self.reply(now, reply);
+                self.go_on(now);
+            }
+        }
+    }
+
+    fn refuse(&mut self, now: Instant, kind: Kind, reply: &Reply) {
+        if matches!(kind, Kind::Hello { .. }) {
+            self.output.push_plain(reply);
+            self.note_output(now);
+        } else {
+            self.reply(now, reply);
+        }
+        if kind == Kind::Commit {
+            self.end_transaction(now);
+        } else {
+            self.go_on(now);
+        }
+        // RFC 5321 §3.8: behind a 421 the server closes.
+        if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.phase, Phase::Closing(_) | Phase::Closed)
+        {
+            self.close(now, CloseReason::Refused);
+        }
+    }
+
+    /// The greeting refuses. Behind 554 and 521 the peer may say QUIT (RFC 5321 §3.1, RFC 7504 §3).
+    fn refuse_session(&mut self, now: Instant, reply: Reply) {
+        if reply.code().class() == ReplyClass::TransientFailure {
+            let reply = if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE { reply } else { replies::UNAVAILABLE };
+            return self.close_with(now, &reply, CloseReason::Refused);
+        }
+        let may_greet = [ReplyCode::TRANSACTION_FAILED, ReplyCode::DOES_NOT_ACCEPT_MAIL].contains(&reply.code());
+        let reply = if may_greet { reply } else { replies::NO_SERVICE };
+        self.output.push_plain(&reply);
+        self.note_output(now);
+        self.enter(now, State::Refused);
+    }
+
+    /// Waits for the next command in the state in which the question was asked.
+    fn go_on(&mut self, now: Instant) {
+        if let Phase::Command(state) = self.phase {
+            self.enter(now, state);
+        }
+    }
+
+    fn with_subject(&mut self, act: impl FnOnce(&mut Self, &Command<'_>)) {
+        let subject = std::mem::take(&mut self.subject);
+        if let Ok(command) = CommandLine::split(&subject.0).parse() {
+            act(self, &command);
+        }
+        // Keeps its memory.
+        self.subject = subject;
+    }
+
+    /// Keeps the line that a question is about.
+    pub(super) fn keep_subject(&mut self, line: &[u8]) {
+        let Subject(kept) = &mut self.subject;
+        kept.clear();
+        kept.extend_from_slice(line);
+    }
+
+    /// EHLO or HELO is accepted (RFC 5321 §4.1.1.1).
+    pub(super) fn say_hello(&mut self, now: Instant, name: Domain<'_>, extended: bool) {
+        self.envelope.clear();
+        self.envelope.set_name(name, extended);
+        let reply =
+            if extended { self.ehlo_reply() } else { Reply::new(ReplyCode::OK, None, self.config.hostname.clone()) };
+        // The hostname was checked, and keywords and numbers are printable.
+        self.output.push(&reply.unwrap_or(Reply::fixed(250, None, "Hello")));
+        self.note_output(now);
+        self.enter(now, State::Ready);
+    }
+
+    fn ehlo_reply(&self) -> Result<Reply, ehlo_codec::ReplyError> {
+        let mut text = self.config.hostname.clone().into_bytes();
+        for row in crate::extension::offered(&self.config) {
+            text.push(b'\n');
+            text.extend_from_slice(row.extension.keyword().as_bytes());
+            (row.write_parameter)(&self.config, &mut text);
+        }
+        Reply::new(ReplyCode::OK, None, String::from_utf8_lossy(&text).into_owned())
+    }
+}

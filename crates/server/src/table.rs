@@ -1,0 +1,110 @@
+//! Which command is allowed when: the one place that knows (RFC 5321 §4.1.4).
+//!
+//! Rules of this file: everything that decides whether a command may come now is here, and nothing else is. The session looks a command
+//! up before it reads its arguments, so a command out of sequence is 503 however malformed the rest of it is. A verb that has no row
+//! is one that this server does not implement: 502.
+//!
+//! ```text
+//!            EHLO/HELO            MAIL             RCPT               DATA
+//! Greeted ------------> Ready ----------> Sender ---------> Recipients ----> the message
+//!    |  ^                 ^ ^---- RSET, EHLO --/------------------/            |
+//!    |  '-- (EHLO refused)  '--------------------------------------------------'
+//!    '--> Refused: the greeting was 554; nothing but QUIT
+//! ```
+
+use ehlo_codec::Verb;
+
+/// Where a session stands between two commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The greeting refused service (RFC 5321 §3.1).
+    Refused,
+    /// Greeted; no EHLO or HELO was accepted.
+    Greeted,
+    /// No transaction is open.
+    Ready,
+    /// MAIL was accepted.
+    Sender,
+    /// MAIL and at least one RCPT were accepted.
+    Recipients,
+}
+
+impl State {
+    /// All of them, in the order of [`Row::cells`].
+    pub const ALL: [Self; 5] = [Self::Refused, Self::Greeted, Self::Ready, Self::Sender, Self::Recipients];
+}
+
+/// What becomes of a command in a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// Its arguments are read.
+    Allow,
+    /// 503: EHLO or HELO comes first.
+    NeedsHello,
+    /// 503: MAIL comes first.
+    NeedsMail,
+    /// 503: a transaction is open already.
+    Nested,
+    /// 503: no recipient was accepted.
+    NeedsRecipient,
+    /// 503: the session was refused.
+    NeedsQuit,
+}
+
+/// One verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The verb.
+    pub verb: Verb,
+    /// For each of [`State::ALL`].
+    pub cells: [Cell; 5],
+    /// Does nothing for a message; counts against [`Limits::idle_commands`](crate::Limits::idle_commands).
+    pub idle: bool,
+    /// Must be the last of a pipelined group (RFC 2920 §3.1).
+    pub ends_group: bool,
+}
+
+use Cell::{Allow, NeedsHello, NeedsMail, NeedsQuit, NeedsRecipient, Nested};
+
+/// The verbs that this server implements.
+#[rustfmt::skip]
+pub const ROWS: &[Row] = &[
+    //                              Refused    Greeted     Ready      Sender          Recipients
+    row(Verb::Ehlo, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Helo, true,  false, [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Mail, false, false, [NeedsQuit, NeedsHello, Allow,     Nested,         Nested]),
+    row(Verb::Rcpt, false, false, [NeedsQuit, NeedsHello, NeedsMail, Allow,          Allow]),
+    row(Verb::Data, false, true,  [NeedsQuit, NeedsHello, NeedsMail, NeedsRecipient, Allow]),
+    row(Verb::Rset, true,  false, [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Noop, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Help, true,  false, [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Vrfy, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Quit, false, true,  [Allow,     Allow,      Allow,     Allow,          Allow]),
+];
+
+const fn row(verb: Verb, idle: bool, ends_group: bool, cells: [Cell; 5]) -> Row {
+    Row { verb, cells, idle, ends_group }
+}
+
+/// The row of a verb, by its number, so that a look-up is one load.
+const INDEX: [Option<&Row>; 256] = {
+    let mut index: [Option<&Row>; 256] = [None; 256];
+    let mut i = 0;
+    while i < ROWS.len() {
+        index[ROWS[i].verb as usize] = Some(&ROWS[i]);
+        i += 1;
+    }
+    index
+};
+
+/// The row of a verb, if it is implemented.
+#[must_use]
+pub const fn row_of(verb: Verb) -> Option<&'static Row> {
+    INDEX[verb as usize]
+}
+
+/// What becomes of a verb in a state; `None` if it is not implemented.
+#[must_use]
+pub fn look_up(verb: Verb, state: State) -> Option<Cell> {
+    row_of(verb).map(|row| row.cells[state as usize])
+}
