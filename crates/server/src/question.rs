@@ -73,7 +73,6 @@ pub enum Question {
 
 impl Question {
     /// Refuses what was asked about for now, with 451 4.3.0 (421 4.3.2 for the connection itself).
-    #[must_use]
     pub fn defer(self) -> Answer {
         match self {
             Self::Connect(token) => token.defer(replies::UNAVAILABLE),
