@@ -15,9 +15,13 @@
 //! A reply's moment is when the poll that reported it returned, so it does not depend on how many other connections were served
 //! before it. How long such a batch took is recorded too ([`GeneratorLoad::batch_span`]): it bounds what a moment is off by.
 
+pub mod corpus;
 mod error;
+pub mod integrity;
+pub mod ledger;
 mod latency;
 mod message;
+pub mod null;
 mod observer;
 mod options;
 mod results;
