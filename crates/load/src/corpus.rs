@@ -11,12 +11,12 @@ mod synthetic;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use ehlo_codec::{StuffError, Stuffed, Stuffer};
+use ehlo_client::codec::{StuffError, Stuffed, Stuffer};
 use serde::Serialize;
 
 pub use line_endings::{LineEndings, Unsendable, UnsendableKind};
 
-use crate::message::{Message, MessageSet};
+use crate::message::{ID_LINE_LEN, Message, MessageSet};
 use files::Found;
 use line_endings::Change;
 use random::Random;
@@ -36,11 +36,8 @@ pub const MAX_SIZE: usize = 256 << 20;
 /// The bytes of a synthetic set of large messages, roughly.
 const MAX_SET: usize = 16 << 20;
 
-/// The line that holds the id: `X-Ehlo-Id: `, 32 digits and CRLF.
-const ID_LINE: usize = 45;
-
 /// The smallest synthetic message: the line with the id, and the empty line behind the header.
-const SMALLEST: usize = ID_LINE + 2;
+const SMALLEST: usize = ID_LINE_LEN + 2;
 
 /// How many refused files an error names.
 const MAX_NAMED: usize = 5;
@@ -63,7 +60,7 @@ pub enum Source {
 pub struct Facts {
     /// Where they come from, in words.
     pub source: String,
-    /// How many different ones there are. They are sent in turn.
+    /// How many different ones there are. Which goes next is drawn from the seed.
     pub messages: u64,
     /// The bytes of all of them, each once, decoded, without the line that holds the id.
     pub bytes: u64,
@@ -150,7 +147,11 @@ impl fmt::Display for CorpusError {
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Empty { path } => write!(f, "{}: there is no message in this folder", path.display()),
             Self::NotMailbox { path } => {
-                write!(f, "{}: not an mbox file: it doesn't begin with a line \"From \"; for single messages give their folder", path.display())
+                write!(
+                    f,
+                    "{}: not an mbox file: it doesn't begin with a line \"From \"; for single messages give their folder",
+                    path.display()
+                )
             }
             Self::TooMuch { path } => {
                 write!(f, "{}: more than {MAX_MESSAGES} messages or {} MiB", path.display(), MAX_TOTAL >> 20)
@@ -166,7 +167,10 @@ impl fmt::Display for CorpusError {
                 if *count > first.len() {
                     writeln!(f, "... and {} more", count - first.len())?;
                 }
-                write!(f, "no message was sent; --line-endings normalize sends CRLF for each of these and leaves NUL out")
+                write!(
+                    f,
+                    "no message was sent; --line-endings normalize sends CRLF for each of these and leaves NUL out"
+                )
             }
             Self::Stuff(error) => write!(f, "a prepared message cannot be sent: {error}"),
         }
@@ -210,17 +214,14 @@ pub fn build(source: &Source, line_endings: LineEndings, seed: u64) -> Result<Co
 fn synthesize(sizes: &[usize], random: &mut Random, source: String) -> Result<Corpus, CorpusError> {
     let mut builder = Builder::default();
     for size in sizes {
-        builder.add(&synthetic::message(size - ID_LINE, random))?;
+        builder.add(&synthetic::message(size - ID_LINE_LEN, random))?;
     }
-    Ok(builder.finish(source, 0))
+    builder.finish(source, 0).ok_or(CorpusError::Size { size: 0, smallest: SMALLEST })
 }
 
 fn read(path: &Path, line_endings: LineEndings) -> Result<Corpus, CorpusError> {
     let metadata = fs::metadata(path).map_err(|error| CorpusError::Io { path: path.to_owned(), error })?;
     let (found, skipped) = if metadata.is_dir() { files::folder(path)? } else { (files::mailbox(path)?, 0) };
-    if found.is_empty() {
-        return Err(CorpusError::Empty { path: path.to_owned() });
-    }
     let mut builder = Builder::default();
     let mut refused = Vec::new();
     let mut count = 0;
@@ -242,7 +243,7 @@ fn read(path: &Path, line_endings: LineEndings) -> Result<Corpus, CorpusError> {
     if count > 0 {
         return Err(CorpusError::Unsendable { first: refused, count });
     }
-    Ok(builder.finish(path.display().to_string(), skipped))
+    builder.finish(path.display().to_string(), skipped).ok_or_else(|| CorpusError::Empty { path: path.to_owned() })
 }
 
 /// Renders messages and counts.
@@ -289,8 +290,12 @@ impl Builder {
         Ok(())
     }
 
-    fn finish(self, source: String, skipped: u64) -> Corpus {
+    /// `None` if no message was added.
+    fn finish(self, source: String, skipped: u64) -> Option<Corpus> {
         let facts = Facts { source, skipped, ..self.facts };
-        Corpus { messages: MessageSet::new(self.messages), facts }
+        MessageSet::new(self.messages).map(|messages| Corpus { messages, facts })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,32 +7,20 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::message::{Fate, LedgerEntry, MessageId};
+
 /// How many ids of each kind of finding are kept, the smallest first.
 pub const MAX_EXAMPLES: usize = 5;
 
-/// The name of the header line that carries a message's id, 32 hexadecimal digits. It is a message's first line.
-pub const ID_HEADER: &str = "X-Ehlo-Id";
-
-/// One message, as one end of the run noted it down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Record {
-    /// The id out of the message's [`ID_HEADER`] line.
-    pub id: u128,
-    /// The length of the decoded message in bytes, the id's line included, without trace lines that a server adds.
+/// One message in a server's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The id, or `None` if the message doesn't begin with the line that holds one.
+    pub id: Option<MessageId>,
+    /// The octets of the decoded message, the id's line included, without trace lines that the server adds.
     pub length: u64,
-    /// XXH3-128 over the same bytes.
+    /// XXH3-128 over the same octets.
     pub digest: u128,
-}
-
-/// How a transaction ended in the eyes of the generator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// The reply to the end of data was 250: the server has the message and must have it once.
-    Acknowledged,
-    /// The reply was 4yz or 5yz: the server must not have the message.
-    Refused,
-    /// The end of data was on its way and no reply came: the server may have the message, once, or not (RFC 5321 §4.5.5 and §6.1).
-    Unknown,
 }
 
 /// How many messages a finding is about, and the ids of a few.
@@ -41,12 +29,12 @@ pub struct Finding {
     /// How many messages.
     pub count: u64,
     /// Up to [`MAX_EXAMPLES`] of their ids.
-    #[serde(serialize_with = "hexadecimal")]
-    pub examples: Vec<u128>,
+    #[serde(serialize_with = "as_text")]
+    pub examples: Vec<MessageId>,
 }
 
 impl Finding {
-    fn add(&mut self, id: u128) {
+    fn add(&mut self, id: MessageId) {
         self.count += 1;
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(id);
@@ -58,7 +46,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.count)?;
         for (i, id) in self.examples.iter().enumerate() {
-            write!(f, "{}{id:032x}", if i == 0 { " (" } else { ", " })?;
+            write!(f, "{}{id}", if i == 0 { " (" } else { ", " })?;
         }
         match (self.examples.len(), self.count) {
             (0, _) => Ok(()),
@@ -68,8 +56,8 @@ impl fmt::Display for Finding {
     }
 }
 
-fn hexadecimal<S: Serializer>(ids: &[u128], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ids.iter().map(|id| format!("{id:032x}")))
+fn as_text<S: Serializer>(ids: &[MessageId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ids.iter().map(ToString::to_string))
 }
 
 /// What [`compare`] found.
@@ -109,31 +97,29 @@ impl Integrity {
     }
 }
 
-/// Compares what the generator sent with what the server stored. A stored message without a readable id is given as `None`.
+/// Compares the generator's account with what the server stored.
 ///
-/// Both lists are held in memory and sorted: about 50 bytes for each message and side.
-pub fn compare(
-    sent: impl IntoIterator<Item = (Record, Outcome)>,
-    stored: impl IntoIterator<Item = Option<Record>>,
-) -> Integrity {
+/// Both lists are held in memory and sorted: about 64 bytes for each message and side.
+#[must_use]
+pub fn compare(sent: impl IntoIterator<Item = LedgerEntry>, stored: impl IntoIterator<Item = Stored>) -> Integrity {
     let mut result = Integrity::default();
-    let mut sent: Vec<(Record, Outcome)> = sent.into_iter().collect();
-    let mut kept: Vec<Record> = Vec::new();
-    for record in stored {
+    let mut sent: Vec<LedgerEntry> = sent.into_iter().collect();
+    let mut kept: Vec<(MessageId, Stored)> = Vec::new();
+    for message in stored {
         result.stored += 1;
-        match record {
-            Some(record) => kept.push(record),
+        match message.id {
+            Some(id) => kept.push((id, message)),
             None => result.unidentified += 1,
         }
     }
-    sent.sort_unstable_by_key(|(record, outcome)| (record.id, *outcome));
-    kept.sort_unstable();
+    sent.sort_unstable_by_key(|entry| entry.id);
+    kept.sort_unstable_by_key(|(id, _)| *id);
 
-    let mut sent = sent.chunk_by(|a, b| a.0.id == b.0.id).peekable();
-    let mut kept = kept.chunk_by(|a, b| a.id == b.id).peekable();
+    let mut sent = sent.chunk_by(|a, b| a.id == b.id).peekable();
+    let mut kept = kept.chunk_by(|a, b| a.0 == b.0).peekable();
     loop {
-        let next_sent = sent.peek().map(|group| group[0].0.id);
-        let next_kept = kept.peek().map(|group| group[0].id);
+        let next_sent = sent.peek().map(|group| group[0].id);
+        let next_kept = kept.peek().map(|group| group[0].0);
         let id = match (next_sent, next_kept) {
             (Some(sent), Some(kept)) => sent.min(kept),
             (Some(id), None) | (None, Some(id)) => id,
@@ -146,34 +132,36 @@ pub fn compare(
 }
 
 impl Integrity {
-    /// Judges all that both sides say of one id. In a sound generator an id is sent once, but nothing here relies on it.
-    fn judge(&mut self, id: u128, sent: &[(Record, Outcome)], stored: &[Record]) {
-        let mut stored = stored.to_vec();
-        let mut take = |record: &Record| {
-            let found = stored.iter().position(|other| other == record);
-            found.map(|at| stored.remove(at)).is_some()
+    /// Judges all that both sides say of one id. A sound generator sends an id once, but nothing here relies on it.
+    fn judge(&mut self, id: MessageId, sent: &[LedgerEntry], stored: &[(MessageId, Stored)]) {
+        // Copies in the store that nothing accounts for yet.
+        let mut left: Vec<&Stored> = stored.iter().map(|(_, message)| message).collect();
+        let mut take = |entry: &LedgerEntry| {
+            let found = left.iter().position(|it| it.length == entry.length && it.digest == entry.digest);
+            found.map(|at| left.swap_remove(at)).is_some()
         };
-        // First the exact matches, in the order acknowledged, unknown; a refused message has no claim on a stored one.
-        let mut unmet_acknowledged = 0_u64;
-        let mut unmet_unknown = 0_u64;
+        // A message that was refused, or not sent whole, accounts for none.
+        let (mut unmet_acknowledged, mut unmet_unknown) = (0_u64, 0_u64);
         let mut expected = false;
-        for (record, outcome) in sent {
-            match outcome {
-                Outcome::Acknowledged => {
-                    expected = true;
-                    self.acknowledged += 1;
-                    if take(record) { self.matched += 1 } else { unmet_acknowledged += 1 }
-                }
-                Outcome::Unknown => {
-                    expected = true;
-                    self.unknown += 1;
-                    if take(record) { self.unknown_stored += 1 } else { unmet_unknown += 1 }
-                }
-                Outcome::Refused => {}
+        for entry in sent.iter().filter(|entry| entry.fate == Fate::Acked) {
+            expected = true;
+            self.acknowledged += 1;
+            if take(entry) {
+                self.matched += 1;
+            } else {
+                unmet_acknowledged += 1;
             }
         }
-        // What is left in the store is explained as the mildest thing that it can be.
-        for _ in stored {
+        for entry in sent.iter().filter(|entry| entry.fate == Fate::Unknown) {
+            expected = true;
+            self.unknown += 1;
+            if take(entry) {
+                self.unknown_stored += 1;
+            } else {
+                unmet_unknown += 1;
+            }
+        }
+        for _ in left {
             if unmet_acknowledged > 0 {
                 unmet_acknowledged -= 1;
                 self.altered.add(id);
@@ -196,21 +184,31 @@ impl Integrity {
 mod tests {
     use super::*;
 
-    fn record(id: u128) -> Record {
-        Record { id, length: 100 + id as u64, digest: id.wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+    fn id(sequence: u64) -> MessageId {
+        MessageId { run: 1, sequence }
     }
 
-    fn acknowledged(ids: impl IntoIterator<Item = u128>) -> Vec<(Record, Outcome)> {
-        ids.into_iter().map(|id| (record(id), Outcome::Acknowledged)).collect()
+    fn entry(sequence: u64, fate: Fate) -> LedgerEntry {
+        let digest = u128::from(sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        LedgerEntry { id: id(sequence), length: 100 + sequence, digest, fate }
     }
 
-    fn kept(ids: impl IntoIterator<Item = u128>) -> Vec<Option<Record>> {
-        ids.into_iter().map(|id| Some(record(id))).collect()
+    fn acked(ids: impl IntoIterator<Item = u64>) -> Vec<LedgerEntry> {
+        ids.into_iter().map(|id| entry(id, Fate::Acked)).collect()
+    }
+
+    fn kept(ids: impl IntoIterator<Item = u64>) -> Vec<Stored> {
+        let stored = |LedgerEntry { id, length, digest, .. }| Stored { id: Some(id), length, digest };
+        acked(ids).into_iter().map(stored).collect()
+    }
+
+    fn finding(sequence: u64) -> Finding {
+        Finding { count: 1, examples: vec![id(sequence)] }
     }
 
     #[test]
     fn the_same_messages_in_another_order_are_in_order() {
-        let result = compare(acknowledged(0..1000), kept((0..1000).rev()));
+        let result = compare(acked(0..1000), kept((0..1000).rev()));
         assert!(result.ok());
         assert_eq!((result.acknowledged, result.stored, result.matched), (1000, 1000, 1000));
         assert!(compare([], []).ok());
@@ -218,29 +216,29 @@ mod tests {
 
     #[test]
     fn one_lost_message_is_missing() {
-        let result = compare(acknowledged(0..10_000), kept((0..10_000).filter(|id| *id != 4711)));
+        let result = compare(acked(0..10_000), kept((0..10_000).filter(|id| *id != 0x1267)));
         assert!(!result.ok());
-        assert_eq!(result.missing, Finding { count: 1, examples: vec![4711] });
+        assert_eq!(result.missing, finding(0x1267));
         assert_eq!(result.matched, 9_999);
-        assert_eq!(result.missing.to_string(), "1 (00000000000000000000000000001267)");
+        assert_eq!(result.missing.to_string(), "1 (00000000000000010000000000001267)");
     }
 
     #[test]
     fn one_message_stored_twice_is_doubled() {
-        let result = compare(acknowledged(0..10_000), kept((0..10_000).chain([7])));
+        let result = compare(acked(0..10_000), kept((0..10_000).chain([7])));
         assert!(!result.ok());
-        assert_eq!(result.doubled, Finding { count: 1, examples: vec![7] });
+        assert_eq!(result.doubled, finding(7));
         assert_eq!((result.matched, result.missing.count, result.unacknowledged.count), (10_000, 0, 0));
     }
 
     #[test]
     fn another_digest_or_length_is_altered_and_not_missing() {
-        for change in [|r: &mut Record| r.digest ^= 1, |r: &mut Record| r.length += 1] {
+        for change in [|it: &mut Stored| it.digest ^= 1, |it: &mut Stored| it.length += 1] {
             let mut stored = kept(0..100);
-            change(stored[42].as_mut().unwrap());
-            let result = compare(acknowledged(0..100), stored);
+            change(&mut stored[42]);
+            let result = compare(acked(0..100), stored);
             assert!(!result.ok());
-            assert_eq!(result.altered, Finding { count: 1, examples: vec![42] });
+            assert_eq!(result.altered, finding(42));
             assert_eq!((result.matched, result.missing.count, result.doubled.count), (99, 0, 0));
         }
     }
@@ -248,45 +246,48 @@ mod tests {
     #[test]
     fn an_altered_copy_beside_a_good_one_is_doubled() {
         let mut stored = kept([1, 1]);
-        stored[0].as_mut().unwrap().digest = 0;
-        let result = compare(acknowledged([1]), stored);
+        stored[0].digest = 0;
+        let result = compare(acked([1]), stored);
         assert_eq!((result.matched, result.doubled.count, result.altered.count), (1, 1, 0));
         assert!(!result.ok());
     }
 
     #[test]
     fn an_unknown_outcome_may_be_stored_or_not() {
-        let sent = || [(record(1), Outcome::Unknown), (record(2), Outcome::Unknown)];
+        let sent = || [entry(1, Fate::Unknown), entry(2, Fate::Unknown)];
         let result = compare(sent(), kept([2]));
         assert!(result.ok());
         assert_eq!((result.unknown, result.unknown_stored, result.stored), (2, 1, 1));
         // But not twice, and not cut short.
-        assert_eq!(compare(sent(), kept([2, 2])).doubled.count, 1);
-        let cut = Record { length: 5, ..record(2) };
-        assert_eq!(compare(sent(), [Some(cut)]).altered.count, 1);
+        assert_eq!(compare(sent(), kept([2, 2])).doubled, finding(2));
+        let mut cut = kept([2]);
+        cut[0].length = 5;
+        assert_eq!(compare(sent(), cut).altered, finding(2));
     }
 
     #[test]
-    fn a_refused_or_unheard_of_message_must_not_be_stored() {
-        let sent = [(record(1), Outcome::Acknowledged), (record(2), Outcome::Refused)];
-        let result = compare(sent, kept([1, 2, 3]));
-        assert_eq!(result.unacknowledged, Finding { count: 2, examples: vec![2, 3] });
+    fn what_was_refused_or_cut_off_or_never_sent_must_not_be_stored() {
+        let sent = [entry(1, Fate::Acked), entry(2, Fate::Refused), entry(3, Fate::Failed)];
+        let result = compare(sent, kept([1, 2, 3, 4]));
+        assert_eq!(result.unacknowledged, Finding { count: 3, examples: vec![id(2), id(3), id(4)] });
         assert!(!result.ok());
         assert!(compare(sent, kept([1])).ok());
     }
 
     #[test]
     fn a_message_without_an_id_is_told_apart() {
-        let result = compare(acknowledged([1]), [Some(record(1)), None]);
+        let mut stored = kept([1, 2]);
+        stored[1].id = None;
+        let result = compare(acked([1]), stored);
         assert_eq!((result.unidentified, result.matched, result.stored), (1, 1, 2));
         assert!(!result.ok());
     }
 
     #[test]
     fn only_a_few_examples_are_kept() {
-        let result = compare(acknowledged(0..100), []);
+        let result = compare(acked(0..100), []);
         assert_eq!(result.missing.count, 100);
-        assert_eq!(result.missing.examples, [0, 1, 2, 3, 4]);
+        assert_eq!(result.missing.examples, [0, 1, 2, 3, 4].map(id));
         assert!(result.missing.to_string().ends_with("4, ...)"));
     }
 }

@@ -18,8 +18,8 @@
 pub mod corpus;
 mod error;
 pub mod integrity;
-pub mod ledger;
 mod latency;
+pub mod ledger;
 mod message;
 pub mod null;
 mod observer;

@@ -153,11 +153,11 @@ mod tests {
     #[test]
     fn separators_are_taken_off_and_quoted_lines_unquoted() {
         let mailbox = "From a@b Thu Jan  2 09:30:00 2025\nSubject: 1\n\nx\n>From here\n>>From there\n> From\n\n\
-                       From c@d Thu Jan  2 09:31:00 2025\nSubject: 2\n\nFrom the middle\n\n\n";
-        assert_eq!(messages(mailbox), [
-            "Subject: 1\n\nx\nFrom here\n>From there\n> From\n",
-            "Subject: 2\n\nFrom the middle\n\n",
-        ]);
+                       From c@d Thu Jan  2 09:31:00 2025\nSubject: 2\n\n>From the middle\n\n\n";
+        assert_eq!(
+            messages(mailbox),
+            ["Subject: 1\n\nx\nFrom here\n>From there\n> From\n", "Subject: 2\n\nFrom the middle\n\n"]
+        );
     }
 
     #[test]

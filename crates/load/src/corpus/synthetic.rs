@@ -2,7 +2,7 @@
 
 use super::random::Random;
 
-/// How many different messages a synthetic set has. They are sent in turn.
+/// How many different messages a synthetic set has.
 pub(super) const DISTINCT: usize = 64;
 
 /// The default mix: the median size in bytes.
@@ -32,9 +32,38 @@ const HEADERS: [&[u8]; 6] = [
 ];
 
 const WORDS: [&[u8]; 32] = [
-    b"a", b"and", b"answer", b"at", b"before", b"draft", b"figures", b"for", b"from", b"he", b"in", b"is", b"last", b"letter", b"meeting",
-    b"not", b"of", b"on", b"please", b"question", b"reply", b"send", b"she", b"table", b"that", b"the", b"they", b"to", b"tomorrow", b"was",
-    b"week", b"with",
+    b"a",
+    b"and",
+    b"answer",
+    b"at",
+    b"before",
+    b"draft",
+    b"figures",
+    b"for",
+    b"from",
+    b"he",
+    b"in",
+    b"is",
+    b"last",
+    b"letter",
+    b"meeting",
+    b"not",
+    b"of",
+    b"on",
+    b"please",
+    b"question",
+    b"reply",
+    b"send",
+    b"she",
+    b"table",
+    b"that",
+    b"the",
+    b"they",
+    b"to",
+    b"tomorrow",
+    b"was",
+    b"week",
+    b"with",
 ];
 
 /// The sizes of the default mix. They are the distribution's quantiles in an order given by the seed, so that the mean is the same for
