@@ -62,3 +62,8 @@ pub use ehlo_codec as codec;
 pub use envelope::{Envelope, Outcome, RecipientOutcome};
 pub use event::{ApiMisuse, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId};
 pub use session::Session;
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

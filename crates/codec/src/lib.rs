@@ -55,3 +55,8 @@ pub use path::{ClientId, Domain, ForwardPath, MAX_DOMAIN, MAX_LOCAL_PART, Mailbo
 pub use reply::{MAX_REPLY_LINE, Reply, ReplyError};
 pub use reply_reader::{ReplyFault, ReplyLimits, ReplyReader, ReplyStep, ReplyView};
 pub use stuff::{LineEnding, StuffError, Stuffed, Stuffer};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

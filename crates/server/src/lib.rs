@@ -63,3 +63,8 @@ pub use question::{
     VrfyToken,
 };
 pub use session::Session;
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
