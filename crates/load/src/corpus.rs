@@ -62,7 +62,7 @@ pub struct Facts {
     pub source: String,
     /// How many different ones there are. Which goes next is drawn from the seed.
     pub messages: u64,
-    /// The bytes of all of them, each once, decoded, without the line that holds the id.
+    /// The bytes of all of them, each once, decoded, with the line that holds the id.
     pub bytes: u64,
     /// The bytes of the smallest.
     pub smallest: u64,
@@ -205,7 +205,7 @@ pub fn build(source: &Source, line_endings: LineEndings, seed: u64) -> Result<Co
             }
             // Large messages are few, so that a set stays small.
             let distinct = (MAX_SET / size).clamp(1, synthetic::DISTINCT);
-            synthesize(&vec![*size; distinct], &mut Random::new(seed), format!("synthetic, {size} bytes each"))
+            synthesize(&vec![*size; distinct], &mut Random::new(seed), "synthetic".to_owned())
         }
         Source::Path(path) => read(path, line_endings),
     }
@@ -279,7 +279,7 @@ impl Builder {
             self.facts.completed += 1;
         }
 
-        let length = decoded.len() as u64;
+        let length = (ID_LINE_LEN + decoded.len()) as u64;
         let eight_bit = !decoded.is_ascii();
         self.facts.messages += 1;
         self.facts.bytes += length;

@@ -24,6 +24,7 @@ mod message;
 pub mod null;
 mod observer;
 mod options;
+pub mod report;
 mod results;
 mod verdict;
 
