@@ -1,1 +1,54 @@
-//! placeholder
+//! Drivers for [`ehlo_server`] and [`ehlo_client`] on tokio.
+//!
+//! A [`Server`] accepts connections, asks a [`Policy`] what it takes, and streams messages into a [`BodySink`]; some are in [`store`].
+//! [`client::Client`] sends a message.
+//!
+//! ```
+//! use ehlo_tokio::client::Client;
+//! use ehlo_tokio::ehlo_client::Envelope;
+//! use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
+//! use ehlo_tokio::store::Memory;
+//! use ehlo_tokio::{AcceptAll, Server};
+//! use tokio::net::TcpListener;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Memory::new(1 << 20);
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! let server = Server::builder(AcceptAll(store.clone()));
+//! let server = tokio::spawn(server.serve(listener, async { stopped.await.unwrap_or(()) }));
+//!
+//! let (from, _) = ReversePath::parse_prefix(b"<ada@example.org>")?;
+//! let (to, _) = ForwardPath::parse_prefix(b"<bob@example.net>")?;
+//! let mut client = Client::connect(address).await?;
+//! let outcome = client.send(&Envelope::new(from, &[to]), b"Subject: hi\r\n\r\nHello.\r\n").await?;
+//! assert_eq!(outcome.accepted, 1);
+//! client.quit().await?;
+//!
+//! stop.send(()).ok();
+//! assert_eq!(server.await?.messages, 1);
+//! assert_eq!(store.messages()[0].body, b"Subject: hi\r\n\r\nHello.\r\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod carry;
+pub mod client;
+mod connection;
+mod hub;
+mod policy;
+mod server;
+mod sink;
+pub mod store;
+mod transport;
+mod workers;
+
+pub use ehlo_client;
+pub use ehlo_server;
+pub use hub::{ConnectionLimits, Summary};
+pub use policy::{AcceptAll, Context, Decision, Hello, Later, Mail, Policy, Rcpt, Vrfy};
+pub use server::{Builder, Server};
+pub use sink::{BodySink, MessageContext};
+pub use workers::Workers;

@@ -1,0 +1,343 @@
+//! Sending messages over one connection.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ehlo_client::codec::{ReplyView, StuffError, Stuffed, Stuffer};
+use ehlo_client::{
+    BeginError, BodyEnd, CloseReason, Config, Envelope, Event, Outcome, RecipientOutcome, Session, Stage,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, ToSocketAddrs};
+
+/// Bytes that are read at a time.
+const READ: usize = 4 * 1024;
+
+/// Wire bytes of a body that are put together for one write.
+const WRITE: usize = 64 * 1024;
+
+/// What goes over the connection, for whoever wants to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Observed<'a> {
+    /// These commands were written.
+    Sent(&'a [u8]),
+    /// A reply came.
+    Reply(Stage, ReplyView<'a>),
+    /// So many bytes of a body, as they go over the wire, were written; its end is [`Sent`](Self::Sent).
+    Body(u64),
+}
+
+/// Told of what goes over a connection.
+pub type Observer = Box<dyn FnMut(Observed<'_>) + Send>;
+
+/// Why nothing could be sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No connection could be made.
+    Connect(io::Error),
+    /// The session ended before or instead of the transaction.
+    Closed(CloseReason),
+    /// This envelope can't be sent to this server.
+    Begin(BeginError),
+    /// The message has a CR or LF that stands alone: it can't be sent as it is.
+    LineEnding(StuffError),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::Closed(reason) => reason.fmt(f),
+            Self::Begin(error) => error.fmt(f),
+            Self::LineEnding(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect(error) => Some(error),
+            Self::Closed(_) => None,
+            Self::Begin(error) => Some(error),
+            Self::LineEnding(error) => Some(error),
+        }
+    }
+}
+
+/// A connection to a server that has greeted.
+///
+/// A server that answers a command or a body with a refusal is no error: [`send`](Self::send) gives an [`Outcome`], and
+/// [`recipients`](Self::recipients) tells of each recipient.
+pub struct Client {
+    stream: TcpStream,
+    session: Session,
+    /// What was read, and how much of it was handled.
+    input: Vec<u8>,
+    start: usize,
+    closed: Option<CloseReason>,
+    observer: Observer,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("stream", &self.stream).field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// The name for EHLO of a client that has no domain name: its address (RFC 5321 §4.1.4).
+#[must_use]
+pub fn address_literal(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => format!("[{ip}]"),
+        IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+    }
+}
+
+fn clock() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl Client {
+    /// Connects and says EHLO with the [address](address_literal) of this end.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Connect`] if there is no connection, [`SendError::Closed`] if the server doesn't greet.
+    pub async fn connect(address: impl ToSocketAddrs) -> Result<Self, SendError> {
+        let stream = TcpStream::connect(address).await.map_err(SendError::Connect)?;
+        let name = stream.local_addr().map(|address| address_literal(address.ip())).map_err(SendError::Connect)?;
+        // An address literal is a name.
+        let config = Config::new(&name).map_err(|error| SendError::Connect(io::Error::other(error)))?;
+        Self::over(stream, Arc::new(config), Box::new(|_| {})).await
+    }
+
+    /// Says EHLO over a connection that has just been made.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the server doesn't greet.
+    pub async fn over(stream: TcpStream, config: Arc<Config>, observer: Observer) -> Result<Self, SendError> {
+        // Commands are written whole. An error shows at the next use.
+        let _ = stream.set_nodelay(true);
+        let session = Session::new(clock(), config);
+        let mut client = Self { stream, session, input: Vec::new(), start: 0, closed: None, observer };
+        match client.until(|event| matches!(event, Event::Ready)).await {
+            Ok(_) => Ok(client),
+            Err(reason) => Err(SendError::Closed(reason)),
+        }
+    }
+
+    /// What the server offers.
+    #[must_use]
+    pub fn capabilities(&self) -> &ehlo_client::codec::Capabilities {
+        self.session.capabilities()
+    }
+
+    /// What became of each recipient of the last message, in the order of its envelope.
+    #[must_use]
+    pub fn recipients(&self) -> &[RecipientOutcome] {
+        self.session.recipients()
+    }
+
+    /// Why the connection ended, if it has.
+    #[must_use]
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    /// Sends one message. Its lines must end in CRLF; dots are stuffed on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the transaction was not begun. An error within it shows in the outcome: recipients are then
+    /// [`Unsent`](RecipientOutcome::Unsent) or [`Unknown`](RecipientOutcome::Unknown), and [`closed`](Self::closed) tells why.
+    pub async fn send(&mut self, envelope: &Envelope<'_>, body: &[u8]) -> Result<Outcome, SendError> {
+        // Before anything is said: half a message can't be taken back but by closing the connection.
+        check(body).map_err(SendError::LineEnding)?;
+        if let Some(reason) = self.closed {
+            return Err(SendError::Closed(reason));
+        }
+        self.session.begin(clock(), envelope).map_err(SendError::Begin)?;
+        let decisive = |event: &Event| matches!(event, Event::BodyWanted(_) | Event::Done(..));
+        let mut event = self.until(decisive).await.map_err(SendError::Closed)?;
+        if let Event::BodyWanted(_) = event {
+            event = match self.write_body(body).await {
+                Some(done) => done,
+                None => self.until(decisive).await.map_err(SendError::Closed)?,
+            };
+        }
+        let Event::Done(_, outcome) = event else { return Err(SendError::Closed(CloseReason::Eof)) };
+        // If the connection ended with it, that is known at once.
+        while let Some(event) = self.session.poll_event() {
+            self.observe(&event);
+        }
+        Ok(outcome)
+    }
+
+    /// Says QUIT, and waits for the reply.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection ended another way. No message is affected by that.
+    pub async fn quit(mut self) -> Result<(), SendError> {
+        self.session.quit(clock());
+        match self.until(|_| false).await {
+            Ok(_) | Err(CloseReason::Quit) => Ok(()),
+            Err(reason) => Err(SendError::Closed(reason)),
+        }
+    }
+
+    /// Drives the session to an event of that kind, or to its end.
+    async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, CloseReason> {
+        loop {
+            while let Some(event) = self.next_event() {
+                if wanted(&event) {
+                    return Ok(event);
+                }
+            }
+            if let Some(reason) = self.closed {
+                // A last command may still wait; whether it arrives makes no difference.
+                let _ = self.stream.try_write(self.session.output());
+                return Err(reason);
+            }
+            self.exchange(&[]).await;
+        }
+    }
+
+    /// The next event that needs no more input.
+    fn next_event(&mut self) -> Option<Event> {
+        let mut event = self.session.poll_event();
+        while event.is_none() && self.start < self.input.len() {
+            let step = self.session.handle_input(clock(), &self.input[self.start..]);
+            self.start += step.used;
+            event = step.event;
+            if step.used == 0 && event.is_none() {
+                break;
+            }
+        }
+        if let Some(event) = &event {
+            self.observe(event);
+        }
+        event
+    }
+
+    fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Reply(stage, _) => {
+                if let Some(reply) = self.session.reply() {
+                    (self.observer)(Observed::Reply(*stage, reply));
+                }
+            }
+            Event::Closed(reason) => self.closed = Some(*reason),
+            _ => {}
+        }
+    }
+
+    /// Waits until something was read or written, or the deadline has passed, and tells the session. Commands are written first; behind
+    /// them, the given bytes of a body, of which it gives the number written.
+    async fn exchange(&mut self, body: &[u8]) -> usize {
+        let deadline = self.session.poll_timeout().map(|(at, _)| at);
+        let (mut reader, mut writer) = self.stream.split();
+        let commands = !self.session.output().is_empty();
+        let bytes = if commands { self.session.output() } else { body };
+        if self.start == self.input.len() {
+            self.input.clear();
+            self.start = 0;
+        }
+        self.input.reserve(READ);
+        tokio::select! {
+            biased;
+            read = reader.read_buf(&mut self.input) => match read {
+                Ok(0) | Err(_) => self.session.handle_eof(clock()),
+                Ok(_) => {}
+            },
+            written = writer.write(bytes), if !bytes.is_empty() => match written {
+                Ok(length) if length > 0 && commands => {
+                    (self.observer)(Observed::Sent(&bytes[..length]));
+                    self.session.output_sent(clock(), length);
+                }
+                Ok(length) if length > 0 => {
+                    self.session.body_progress(clock());
+                    return length;
+                }
+                // A reply that explains it may have come before.
+                _ => self.read_last().await,
+            },
+            () = sleep_until(deadline) => self.session.handle_timeout(clock()),
+        }
+        0
+    }
+
+    /// The server takes no more bytes. Reads what it said last.
+    async fn read_last(&mut self) {
+        self.input.reserve(READ);
+        if !matches!(self.stream.try_read_buf(&mut self.input), Ok(length) if length > 0) {
+            self.session.handle_eof(clock());
+        }
+    }
+
+    /// Writes a body and its end. The event that ended the transaction before that, if one did.
+    async fn write_body(&mut self, body: &[u8]) -> Option<Event> {
+        let (mut stuffer, mut rest) = (Stuffer::new(), body);
+        let mut wire = Vec::with_capacity(WRITE.min(body.len() + 64));
+        let mut total = 0;
+        loop {
+            let mut complete = false;
+            while wire.len() < WRITE && !complete {
+                // The whole body was checked before.
+                let Ok((used, piece)) = stuffer.next(rest) else { return None };
+                rest = &rest[used..];
+                match piece {
+                    Stuffed::Bytes(bytes) => wire.extend_from_slice(bytes),
+                    Stuffed::Dot => wire.push(b'.'),
+                    Stuffed::NeedMore => complete = true,
+                }
+            }
+            let mut sent = 0;
+            while sent < wire.len() {
+                sent += self.exchange(&wire[sent..]).await;
+                while let Some(event) = self.next_event() {
+                    if let Event::Done(..) = event {
+                        return Some(event);
+                    }
+                }
+            }
+            total += sent as u64;
+            wire.clear();
+            if complete {
+                break;
+            }
+        }
+        (self.observer)(Observed::Body(total));
+        let end = if matches!(stuffer.finish(), Ok(b".\r\n")) { BodyEnd::Dot } else { BodyEnd::CrlfDot };
+        // The session waits for it: no event has ended the transaction.
+        let finished = self.session.body_finished(clock(), end);
+        debug_assert!(finished.is_ok(), "the body was wanted");
+        None
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether a message can be sent by DATA.
+fn check(body: &[u8]) -> Result<(), StuffError> {
+    let (mut stuffer, mut rest) = (Stuffer::new(), body);
+    loop {
+        let (used, piece) = stuffer.next(rest)?;
+        rest = &rest[used..];
+        if piece == Stuffed::NeedMore {
+            return stuffer.finish().map(|_| ());
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Questions of the session, and how the policy and the sink answer them.
+
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use ehlo_server::codec::{Reply, ReplyClass};
+use ehlo_server::{Answer, CommitToken, DataToken, Pending, Question};
+
+use super::{Body, Connection};
+use crate::policy::{self, Decision, Hello, Later, Mail, Policy, Rcpt, Vrfy};
+use crate::sink::{BodySink as _, MessageContext, storage_reply};
+
+/// A question that the session waits with.
+pub(super) enum Open {
+    /// The policy will decide.
+    Policy(Question, Later),
+    /// The sink makes the message safe.
+    Sink(CommitToken),
+}
+
+impl<P: Policy> Connection<P> {
+    /// Answers a question, now or by way of [`poll_open`](Self::poll_open).
+    pub(super) fn ask(&mut self, cx: &mut Context<'_>, now: Instant, question: Question) {
+        debug_assert!(self.open.is_none(), "the session asks one question at a time");
+        match question {
+            Question::Commit(token) => self.open = Some(Open::Sink(token)),
+            question => match self.decide() {
+                Decision::Later(later) => self.open = Some(Open::Policy(question, later)),
+                decision => return self.answer(now, question, decision),
+            },
+        }
+        // Most answers are there at once.
+        let _ = self.poll_open(cx, now);
+    }
+
+    /// What the policy says to the open question.
+    fn decide(&self) -> Decision {
+        let policy = &*self.policy;
+        let context =
+            policy::Context { peer: self.tcp.peer(), connection: self.slot.id(), envelope: self.session.envelope() };
+        match self.session.pending() {
+            Pending::Connect => policy.connect(&context),
+            Pending::Hello { name, extended } => policy.hello(&Hello { context, name, extended }),
+            Pending::Mail { from, params } => policy.mail(&Mail { context, from, params }),
+            Pending::Rcpt { to, params } => policy.rcpt(&Rcpt { context, to, params }),
+            // It is always asked, for the sink's sake.
+            Pending::Data if !self.asks_data => Decision::Accept,
+            Pending::Data => policy.data(&context),
+            Pending::Vrfy(text) => policy.vrfy(&Vrfy { context, text }),
+            _ => {
+                debug_assert!(false, "the driver knows all questions of the session");
+                Decision::Defer(Reply::fixed(451, Some((4, 3, 0)), "Local error, try again later"))
+            }
+        }
+    }
+
+    /// Polls what the session waits for. Ready with true if an answer was given.
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<bool> {
+        match self.open.take() {
+            None => Poll::Ready(false),
+            Some(Open::Policy(question, mut later)) => match later.as_mut().poll(cx) {
+                Poll::Pending => {
+                    self.open = Some(Open::Policy(question, later));
+                    Poll::Pending
+                }
+                Poll::Ready(Decision::Later(later)) => {
+                    self.open = Some(Open::Policy(question, later));
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Ready(decision) => {
+                    self.answer(now, question, decision);
+                    Poll::Ready(true)
+                }
+            },
+            Some(Open::Sink(token)) => match self.poll_commit(cx) {
+                Poll::Pending => {
+                    self.open = Some(Open::Sink(token));
+                    Poll::Pending
+                }
+                Poll::Ready(result) => {
+                    self.committed(now, token, result);
+                    Poll::Ready(true)
+                }
+            },
+        }
+    }
+
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
+        match &self.body {
+            Body::Open => self.sink.poll_commit(cx),
+            Body::Failed(reply) => Poll::Ready(Err(reply.clone())),
+            Body::None => {
+                debug_assert!(false, "a message is committed after it has begun");
+                Poll::Ready(Err(storage_reply(&std::io::ErrorKind::BrokenPipe.into())))
+            }
+        }
+    }
+
+    fn committed(&mut self, now: Instant, token: CommitToken, result: Result<Option<Reply>, Reply>) {
+        let Pending::Commit { size } = self.session.pending() else { return };
+        self.body = Body::None;
+        let hub = self.slot.hub();
+        let answer = match result {
+            Ok(reply) => {
+                hub.messages.fetch_add(1, Ordering::Relaxed);
+                hub.bytes.fetch_add(size, Ordering::Relaxed);
+                tracing::debug!(
+                    connection = self.slot.id(),
+                    size,
+                    recipients = self.session.envelope().recipient_count(),
+                    "message accepted"
+                );
+                match reply {
+                    Some(reply) => token.accept_with(reply),
+                    None => token.accept(),
+                }
+            }
+            Err(reply) => {
+                hub.refused_messages.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(connection = self.slot.id(), size, code = reply.code().get(), "message refused");
+                match reply.code().class() {
+                    ReplyClass::PermanentFailure => token.reject(reply),
+                    _ => token.defer(reply),
+                }
+            }
+        };
+        self.resolve(now, answer);
+    }
+
+    fn answer(&mut self, now: Instant, question: Question, decision: Decision) {
+        let answer = match (question, decision) {
+            (Question::Data(token), Decision::Accept | Decision::AcceptWith(_)) => self.begin(token),
+            (Question::Rcpt(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
+            (Question::Vrfy(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
+            (question, Decision::Accept | Decision::AcceptWith(_)) => match question {
+                Question::Connect(token) => token.accept(),
+                Question::Hello(token) => token.accept(),
+                Question::Mail(token) => token.accept(),
+                Question::Rcpt(token) => token.accept(),
+                Question::Vrfy(token) => token.accept(),
+                question => question.defer(),
+            },
+            (question, Decision::Reject(reply)) => match question {
+                Question::Connect(token) => token.reject(reply),
+                Question::Hello(token) => token.reject(reply),
+                Question::Mail(token) => token.reject(reply),
+                Question::Rcpt(token) => token.reject(reply),
+                Question::Data(token) => token.reject(reply),
+                Question::Vrfy(token) => token.reject(reply),
+                question => question.defer(),
+            },
+            (question, Decision::Defer(reply)) => match question {
+                Question::Connect(token) => token.defer(reply),
+                Question::Hello(token) => token.defer(reply),
+                Question::Mail(token) => token.defer(reply),
+                Question::Rcpt(token) => token.defer(reply),
+                Question::Data(token) => token.defer(reply),
+                Question::Vrfy(token) => token.defer(reply),
+                question => question.defer(),
+            },
+            (question, Decision::Later(_)) => {
+                debug_assert!(false, "a later decision is polled, not given");
+                question.defer()
+            }
+        };
+        self.resolve(now, answer);
+    }
+
+    fn resolve(&mut self, now: Instant, answer: Answer) {
+        // Stale answers were dropped with their questions, and there is but one session here.
+        let result = self.session.resolve(now, answer);
+        debug_assert!(result.is_ok(), "an answer is given while its question is open");
+    }
+
+    /// Has the sink begin the message, while DATA can still be refused.
+    fn begin(&mut self, token: DataToken) -> Answer {
+        let message = MessageContext {
+            peer: self.tcp.peer(),
+            hostname: self.config.hostname(),
+            envelope: self.session.envelope(),
+        };
+        match self.sink.begin(&message) {
+            Ok(()) => {
+                self.body = Body::Open;
+                token.accept()
+            }
+            Err(reply) if reply.code().class() == ReplyClass::PermanentFailure => token.reject(reply),
+            Err(reply) => token.defer(reply),
+        }
+    }
+
+    /// Hands body bytes to the sink; gives how many it took. If that isn't all, the session is told.
+    pub(super) fn write_body(&mut self, cx: &mut Context<'_>, now: Instant, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            match self.poll_sink(cx, &bytes[taken..]) {
+                Poll::Ready(length) => taken += length,
+                Poll::Pending => {
+                    self.paused = true;
+                    self.session.body_paused(now);
+                    break;
+                }
+            }
+        }
+        taken
+    }
+
+    /// Hands the sink what it is owed.
+    pub(super) fn pay_sink(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.carry.owed().is_empty() {
+            // The bytes are set aside, for the sink is called with the connection.
+            let carry = std::mem::take(&mut self.carry);
+            let result = self.poll_sink(cx, carry.owed());
+            self.carry = carry;
+            self.carry.pay(&mut self.slot, ready!(result));
+        }
+        Poll::Ready(())
+    }
+
+    /// Hands over some bytes; gives how many were taken. What nobody wants any more is taken by nobody.
+    fn poll_sink(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        if !matches!(self.body, Body::Open) {
+            return Poll::Ready(bytes.len());
+        }
+        match ready!(self.sink.poll_write(cx, bytes)) {
+            // One that takes nothing and says so would be asked for ever.
+            Ok(0) => self.fail_sink(&std::io::ErrorKind::WriteZero.into()),
+            Ok(taken) => return Poll::Ready(taken.min(bytes.len())),
+            Err(error) => self.fail_sink(&error),
+        }
+        Poll::Ready(bytes.len())
+    }
+
+    fn fail_sink(&mut self, error: &std::io::Error) {
+        tracing::warn!(connection = self.slot.id(), %error, "the sink failed at a message");
+        self.sink.abort();
+        self.body = Body::Failed(storage_reply(error));
+    }
+
+    /// The message won't be committed.
+    pub(super) fn abort_sink(&mut self) {
+        if let Body::Open = std::mem::replace(&mut self.body, Body::None) {
+            self.sink.abort();
+        }
+        self.open = None;
+    }
+}

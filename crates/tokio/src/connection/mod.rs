@@ -1,0 +1,339 @@
+//! The driver of one connection: a single future, written by hand.
+//!
+//! What it costs: a round trip is one read, one write and a share of an `epoll_wait`. Input is read into a buffer that all connections of
+//! a thread share, handled there, and body bytes go to the sink as slices of it. All replies that one read causes are written at once.
+//! Only when a decision or the sink has to be waited for is the rest of the read copied to memory of the connection ([`Carry`]).
+
+mod decide;
+mod timer;
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use ehlo_server::codec::Reply;
+use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Session, Shutdown};
+
+use self::decide::Open;
+use self::timer::Timer;
+use crate::carry::{Carry, Left};
+use crate::hub::{Phase, Slot};
+use crate::policy::Policy;
+use crate::transport::{Peer, Tcp};
+
+/// Reads that one poll makes at the most, before other connections of the thread get their turn.
+const READS_PER_POLL: usize = 16;
+
+/// How long a connection that we close is read on, and how much, so that the peer gets to see the last reply: closing a socket with
+/// unread bytes resets the connection, which throws away what the peer hasn't read yet.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+thread_local! {
+    /// What all connections of this thread read into, one after the other.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Now. tokio's clock and not the system's, so that a test can stop it.
+fn clock() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// How far the message that comes in has got.
+#[derive(Debug)]
+enum Body {
+    /// There is none.
+    None,
+    /// The sink has begun it.
+    Open,
+    /// The sink has failed at it; this will be the reply.
+    Failed(Reply),
+}
+
+/// A connection that is being served. It is done when the connection is closed.
+pub(crate) struct Connection<P: Policy> {
+    tcp: Tcp,
+    session: Session,
+    config: Arc<Config>,
+    policy: Arc<P>,
+    /// Whether the policy wants to be asked at DATA.
+    asks_data: bool,
+    sink: P::Sink,
+    body: Body,
+    open: Option<Open>,
+    carry: Carry,
+    /// The sink was pending, and the session knows.
+    paused: bool,
+    /// No more can be read.
+    eof: bool,
+    closed: Option<CloseReason>,
+    linger: Option<usize>,
+    phase: Phase,
+    timer: Timer,
+    /// Whom the hub wakes.
+    waker: Option<Waker>,
+    slot: Slot,
+}
+
+// Nothing in it is pinned in place: what needs that is in a box.
+impl<P: Policy> Unpin for Connection<P> {}
+
+impl<P: Policy> Future for Connection<P> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Taken out, not borrowed: a policy or sink may run other futures.
+        let mut buffer = BUFFER.take();
+        let chunk = self.config.limits.read_chunk.max(1);
+        if buffer.len() < chunk {
+            buffer.resize(chunk, 0);
+        }
+        let result = self.run(cx, &mut buffer[..chunk]);
+        BUFFER.set(buffer);
+        result
+    }
+}
+
+impl<P: Policy> Connection<P> {
+    pub(crate) fn new(tcp: Tcp, slot: Slot, config: Arc<Config>, policy: Arc<P>) -> Self {
+        let peer = ehlo_server::Peer::new(slot.id()).with_address(tcp.peer().ip());
+        tracing::debug!(connection = slot.id(), peer = %tcp.peer(), "connected");
+        Self {
+            session: Session::new(clock(), Arc::clone(&config), peer),
+            sink: policy.sink(),
+            asks_data: policy.questions().contains(Questions::DATA),
+            tcp,
+            config,
+            policy,
+            body: Body::None,
+            open: None,
+            carry: Carry::default(),
+            paused: false,
+            eof: false,
+            closed: None,
+            linger: None,
+            phase: Phase::Running,
+            timer: Timer::default(),
+            waker: None,
+            slot,
+        }
+    }
+
+    fn run(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.slot.watch(cx.waker());
+            self.waker = Some(cx.waker().clone());
+        }
+        let mut now = clock();
+        self.obey(now);
+        for _ in 0..READS_PER_POLL {
+            if self.linger.is_some() {
+                return self.poll_linger(cx, buffer);
+            }
+            if self.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
+                self.session.handle_timeout(now);
+            }
+            self.settle(cx, now);
+            self.flush(cx, now);
+            if let Some(reason) = self.closed {
+                if self.close(reason) {
+                    return Poll::Ready(());
+                }
+                continue;
+            }
+            if self.phase == Phase::Closing {
+                // Its 421 was written, or the peer doesn't read.
+                return Poll::Ready(());
+            }
+            if !self.carry.is_empty() && !self.paused && self.session.wants_input() {
+                // Replies were written, which made room for more.
+                continue;
+            }
+            if self.eof {
+                return self.wait(cx, now);
+            }
+            if !self.session.wants_input() || !self.carry.is_empty() {
+                let Poll::Ready(peer) = self.tcp.poll_peer(cx, self.carry.is_empty()) else {
+                    return self.wait(cx, now);
+                };
+                self.end(now, peer);
+                continue;
+            }
+            match self.tcp.poll_read(cx, buffer) {
+                Poll::Pending => return self.wait(cx, now),
+                Poll::Ready(Ok(0)) => self.end(now, Peer::Finished),
+                Poll::Ready(Ok(length)) => {
+                    now = clock();
+                    self.handle(cx, now, &buffer[..length]);
+                }
+                Poll::Ready(Err(_)) => self.end(now, Peer::Gone),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Looks whether the server is to stop.
+    fn obey(&mut self, now: Instant) {
+        let phase = self.slot.hub().phase();
+        if phase > self.phase {
+            self.phase = phase;
+            self.session.shutdown(now, if phase == Phase::Draining { Shutdown::Graceful } else { Shutdown::Now });
+        }
+    }
+
+    /// No more comes from the peer.
+    fn end(&mut self, now: Instant, peer: Peer) {
+        self.eof = true;
+        match peer {
+            Peer::Finished => self.session.handle_eof(now),
+            Peer::Gone => self.session.handle_reset(now),
+        }
+    }
+
+    /// Handles what was read, and keeps what can't be handled yet.
+    fn handle(&mut self, cx: &mut Context<'_>, now: Instant, input: &[u8]) {
+        let left = self.feed(cx, now, input);
+        if !left.is_empty() && !self.carry.fill(&mut self.slot, left) {
+            tracing::warn!(connection = self.slot.id(), "no memory is left for input that waits; closing");
+            self.session.shutdown(now, Shutdown::Now);
+        }
+    }
+
+    /// Feeds the session until it has used all or waits for something; gives what is left.
+    fn feed<'i>(&mut self, cx: &mut Context<'_>, now: Instant, mut input: &'i [u8]) -> Left<'i> {
+        loop {
+            let step = self.session.handle_input(now, input);
+            input = &input[step.used..];
+            match step.event {
+                None => return Left { owed: &[], input },
+                Some(Event::Body(bytes)) => {
+                    let taken = self.write_body(cx, now, bytes);
+                    if taken < bytes.len() {
+                        return Left { owed: &bytes[taken..], input };
+                    }
+                }
+                Some(event) => self.on_event(cx, now, event),
+            }
+        }
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, now: Instant, event: Event<'_>) {
+        match event {
+            Event::Ask(question) => self.ask(cx, now, question),
+            // The sink has begun it when DATA was accepted.
+            Event::BodyStart => {}
+            Event::Body(_) => debug_assert!(false, "a body comes out of input only"),
+            Event::BodyAborted(reason) => {
+                tracing::debug!(connection = self.slot.id(), ?reason, "message aborted");
+                let hub = self.slot.hub();
+                let count = match reason {
+                    AbortReason::TooLarge | AbortReason::BareLineEnd => &hub.refused_messages,
+                    _ => &hub.aborted_messages,
+                };
+                count.fetch_add(1, Ordering::Relaxed);
+                self.abort_sink();
+            }
+            Event::Closed(reason) => self.closed = Some(reason),
+            _ => debug_assert!(false, "the driver knows all events of the session"),
+        }
+    }
+
+    /// Goes on with whatever was waited for, as far as it goes.
+    fn settle(&mut self, cx: &mut Context<'_>, now: Instant) {
+        loop {
+            if let Some(event) = self.session.poll_event() {
+                self.on_event(cx, now, event);
+                continue;
+            }
+            if self.closed.is_some() {
+                self.open = None;
+                return self.carry.clear(&mut self.slot);
+            }
+            if self.open.is_some() && self.session.pending() == Pending::Nothing {
+                // Answered by the session itself: the time was up, or the peer is gone.
+                self.open = None;
+            }
+            match self.poll_open(cx, now) {
+                Poll::Pending => return,
+                Poll::Ready(true) => continue,
+                Poll::Ready(false) => {}
+            }
+            if !self.carry.owed().is_empty() && self.pay_sink(cx).is_pending() {
+                return;
+            }
+            if std::mem::take(&mut self.paused) {
+                self.session.body_resumed(now);
+            }
+            if self.carry.is_empty() || !self.session.wants_input() {
+                return;
+            }
+            let (bytes, start) = self.carry.take();
+            let rest = self.feed(cx, now, &bytes[start..]).within(&bytes);
+            self.carry.put_back(&mut self.slot, bytes, rest);
+        }
+    }
+
+    /// Writes what there is to write: all replies since the last read at once.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Instant) {
+        while !self.session.output().is_empty() {
+            match self.tcp.poll_write(cx, self.session.output()) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(length)) if length > 0 => self.session.output_sent(now, length),
+                Poll::Ready(_) => {
+                    self.end(now, Peer::Gone);
+                    break;
+                }
+            }
+        }
+        while let Some(event) = self.session.poll_event() {
+            self.on_event(cx, now, event);
+        }
+    }
+
+    /// Waits, with the timer set.
+    fn wait(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        if let Some((at, _)) = self.session.poll_timeout()
+            && self.timer.arm(cx, now, at).is_ready()
+        {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// The session is over. Ready with true if the connection can be dropped.
+    fn close(&mut self, reason: CloseReason) -> bool {
+        tracing::debug!(connection = self.slot.id(), %reason, "closed");
+        // Where the last word was the peer's, or nobody listens, there is nothing that it could miss.
+        let heard = matches!(reason, CloseReason::Quit | CloseReason::Disconnected | CloseReason::TimedOut(_));
+        if heard || self.eof || self.phase == Phase::Closing {
+            return true;
+        }
+        self.tcp.close();
+        self.timer = Timer::default();
+        self.linger = Some(LINGER_BYTES);
+        false
+    }
+
+    /// Reads what the peer still sends and throws it away, until the peer closes too, or patience ends.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
+        let now = clock();
+        let until = self.timer.deadline().unwrap_or(now + LINGER);
+        for _ in 0..READS_PER_POLL {
+            let left = self.linger.unwrap_or_default();
+            if left == 0 || now >= until || self.phase == Phase::Closing {
+                return Poll::Ready(());
+            }
+            match self.tcp.poll_read(cx, buffer) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(length)) => self.linger = Some(left.saturating_sub(length)),
+                Poll::Pending => return self.timer.arm(cx, now, until),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,210 @@
+//! The decisions of an application.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use ehlo_server::codec::{ClientId, ForwardPath, Params, Reply, ReversePath};
+use ehlo_server::{EnvelopeView, Questions};
+
+use crate::sink::BodySink;
+use crate::store::Store;
+
+/// A decision that takes time. It owns what it needs: nothing of a context lives that long.
+pub type Later = Pin<Box<dyn Future<Output = Decision> + Send>>;
+
+/// An answer to one question.
+#[non_exhaustive]
+pub enum Decision {
+    /// Yes, with the usual reply.
+    Accept,
+    /// Yes, with a reply of class 2yz in place of the usual one. It counts for RCPT and VRFY; elsewhere it is [`Accept`](Self::Accept).
+    AcceptWith(Reply),
+    /// No, for good: a 5yz reply.
+    Reject(Reply),
+    /// Not now: a 4yz reply. After 421 the connection is closed.
+    Defer(Reply),
+    /// The answer is not known yet. Meanwhile the connection costs no thread and is read no further; its peer's going away and the
+    /// deadline ([`Timeouts::answer`](ehlo_server::Timeouts)) end the wait, and the future is dropped.
+    Later(Later),
+}
+
+impl Decision {
+    /// A decision that takes time.
+    pub fn later(future: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self::Later(Box::pin(future))
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept => f.write_str("Accept"),
+            Self::AcceptWith(reply) => f.debug_tuple("AcceptWith").field(reply).finish(),
+            Self::Reject(reply) => f.debug_tuple("Reject").field(reply).finish(),
+            Self::Defer(reply) => f.debug_tuple("Defer").field(reply).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+/// Who is connected, and what is known of the transaction. Each question's context has one.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Context<'a> {
+    /// Where the connection came from.
+    pub peer: SocketAddr,
+    /// The number of the connection, which no other one of this server has.
+    pub connection: u64,
+    /// The client's name, sender and accepted recipients, as far as they are known.
+    pub envelope: EnvelopeView<'a>,
+}
+
+/// EHLO or HELO.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Hello<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// The name that the client gives itself.
+    pub name: ClientId<'a>,
+    /// Whether it said EHLO.
+    pub extended: bool,
+}
+
+/// MAIL.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Mail<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// The sender.
+    pub from: ReversePath<'a>,
+    /// The parameters as they came.
+    pub params: Params<'a>,
+}
+
+/// RCPT.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Rcpt<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// The recipient.
+    pub to: ForwardPath<'a>,
+    /// The parameters as they came.
+    pub params: Params<'a>,
+}
+
+/// VRFY.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Vrfy<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// A mailbox or a user's name.
+    pub text: &'a str,
+}
+
+/// What a server accepts, and where messages go.
+///
+/// Each method answers one question; the defaults accept. The methods are called from the connection's task and must not block it:
+/// look up what takes time in a [`Decision::later`]. An answer that is known at once costs no allocation.
+///
+/// ```
+/// use ehlo_tokio::ehlo_server::codec::Reply;
+/// use ehlo_tokio::ehlo_server::Questions;
+/// use ehlo_tokio::store::{Memory, MemorySink, Store};
+/// use ehlo_tokio::{Decision, Policy, Rcpt};
+///
+/// struct OneDomain {
+///     store: Memory,
+/// }
+///
+/// impl Policy for OneDomain {
+///     type Sink = MemorySink;
+///
+///     fn questions(&self) -> Questions {
+///         Questions::RCPT
+///     }
+///
+///     fn sink(&self) -> MemorySink {
+///         self.store.sink()
+///     }
+///
+///     fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
+///         const NOT_HERE: Reply = Reply::fixed(550, Some((5, 1, 2)), "No mail for that domain here");
+///         match rcpt.to.mailbox() {
+///             Some(mailbox) if mailbox.domain().as_str().eq_ignore_ascii_case("example.org") => Decision::Accept,
+///             Some(_) => Decision::Reject(NOT_HERE),
+///             // RFC 5321 §4.5.1: Postmaster without a domain is always here.
+///             None => Decision::Accept,
+///         }
+///     }
+/// }
+/// ```
+pub trait Policy: Send + Sync + 'static {
+    /// Takes the messages of one connection.
+    type Sink: BodySink;
+
+    /// Which of the other methods are to be called. All of them, unless this is overridden; one that isn't called accepts.
+    fn questions(&self) -> Questions {
+        Questions::ALL
+    }
+
+    /// A sink for a new connection.
+    fn sink(&self) -> Self::Sink;
+
+    /// A connection came. A refusal is its greeting: 554, 521 or 421 (RFC 5321 §3.1, RFC 7504 §3); other codes are replaced by those.
+    fn connect(&self, connect: &Context<'_>) -> Decision {
+        let _ = connect;
+        Decision::Accept
+    }
+
+    /// The client names itself.
+    fn hello(&self, hello: &Hello<'_>) -> Decision {
+        let _ = hello;
+        Decision::Accept
+    }
+
+    /// A transaction begins.
+    fn mail(&self, mail: &Mail<'_>) -> Decision {
+        let _ = mail;
+        Decision::Accept
+    }
+
+    /// A recipient is added.
+    fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
+        let _ = rcpt;
+        Decision::Accept
+    }
+
+    /// The message is about to come; the envelope is complete.
+    fn data(&self, data: &Context<'_>) -> Decision {
+        let _ = data;
+        Decision::Accept
+    }
+
+    /// Whether there is such a mailbox. Accepting is 252: it verifies nothing, and tells a harvester of addresses nothing.
+    fn vrfy(&self, vrfy: &Vrfy<'_>) -> Decision {
+        let _ = vrfy;
+        Decision::Accept
+    }
+}
+
+/// Accepts every sender and recipient and puts their messages into a store. For tests, and for a host that nobody else can reach: on an
+/// open network, whoever accepts mail for anybody is an open relay, or a bin.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcceptAll<S>(pub S);
+
+impl<S: Store> Policy for AcceptAll<S> {
+    type Sink = S::Sink;
+
+    fn questions(&self) -> Questions {
+        Questions::NONE
+    }
+
+    fn sink(&self) -> S::Sink {
+        self.0.sink()
+    }
+}

@@ -1,0 +1,244 @@
+//! The listener: accepting, refusing, and stopping.
+
+use std::future::poll_fn;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ehlo_server::{Config, Questions};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::Connection;
+use crate::hub::{ConnectionLimits, Hub, Phase, Summary};
+use crate::policy::Policy;
+use crate::transport::Tcp;
+use crate::workers::Workers;
+
+/// How long accepting rests after an error that is not one connection's: from the first to the last, doubled in between.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// How long connections that don't end within the drain time get to write their 421.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Makes a [`Server`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder<P> {
+    policy: P,
+    config: Option<Config>,
+    limits: ConnectionLimits,
+    drain: Duration,
+    workers: Option<Workers>,
+}
+
+impl<P: Policy> Builder<P> {
+    /// The settings of each session. Their [`questions`](Config::questions) are overridden by [`Policy::questions`]. Without this, the
+    /// defaults apply, and the server calls itself `localhost`.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// How many connections are served at a time, and how much memory they may hold between them.
+    pub fn limits(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long messages that are on their way may take to end when the server is to stop. Default: 30 seconds.
+    pub fn drain(mut self, patience: Duration) -> Self {
+        self.drain = patience;
+        self
+    }
+
+    /// Serves connections on these threads. Without this, they are tasks of the runtime that [`Server::serve`] runs on.
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> Server<P> {
+        // "localhost" is a domain.
+        let mut config = self.config.or_else(|| Config::new("localhost").ok()).expect("localhost is a domain");
+        // The sink begins a message before DATA is answered, so that it can refuse.
+        config.questions = self.policy.questions() | Questions::DATA;
+        Server {
+            policy: Arc::new(self.policy),
+            config: Arc::new(config),
+            limits: self.limits,
+            drain: self.drain,
+            workers: self.workers,
+        }
+    }
+
+    /// Builds the server and serves; see [`Server::serve`].
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
+        self.build().serve([listener], shutdown).await
+    }
+}
+
+/// An SMTP server.
+///
+/// ```no_run
+/// use ehlo_tokio::store::Memory;
+/// use ehlo_tokio::{AcceptAll, Server};
+/// use tokio::net::TcpListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let store = Memory::new(64 << 20);
+/// let listener = TcpListener::bind("127.0.0.1:2525").await?;
+/// let stop = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+/// let summary = Server::builder(AcceptAll(store.clone())).serve(listener, stop).await;
+/// println!("{} messages", summary.messages);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server<P> {
+    policy: Arc<P>,
+    config: Arc<Config>,
+    limits: ConnectionLimits,
+    drain: Duration,
+    workers: Option<Workers>,
+}
+
+impl<P: Policy> Server<P> {
+    /// Begins a server of that policy.
+    pub fn builder(policy: P) -> Builder<P> {
+        Builder {
+            policy,
+            config: None,
+            limits: ConnectionLimits::default(),
+            drain: Duration::from_secs(30),
+            workers: None,
+        }
+    }
+
+    /// Serves all connections to these listeners until `shutdown` is ready, and then ends them gracefully.
+    ///
+    /// A connection beyond the limits is answered 421 and closed at once. When accepting fails because the process or the system is out
+    /// of file descriptors or memory, it rests for a while; connections wait in the listener's queue meanwhile.
+    ///
+    /// At the end the listeners are closed first. A message that is on its way is read to its end, stored and answered; a connection
+    /// without one gets 421 4.3.2 (RFC 5321 §3.8). What isn't done by then is cut off after the [drain time](Builder::drain): its message
+    /// is not stored, and its client will send it again.
+    pub async fn serve(
+        self,
+        listeners: impl IntoIterator<Item = TcpListener>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Summary {
+        let hub = Hub::new(self.limits);
+        let listeners: Vec<TcpListener> = listeners.into_iter().collect();
+        let mut shutdown = pin!(shutdown);
+        let mut turn = 0;
+        let mut back_off = BACK_OFF.0;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = poll_fn(|cx| poll_accept(cx, &listeners, &mut turn)) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    back_off = BACK_OFF.0;
+                    self.admit(&hub, stream, peer);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, rest_ms = back_off.as_millis() as u64, "connections can't be accepted");
+                    tokio::select! {
+                        biased;
+                        () = &mut shutdown => break,
+                        () = tokio::time::sleep(back_off) => {}
+                    }
+                    back_off = (back_off * 2).min(BACK_OFF.1);
+                }
+            }
+        }
+        drop(listeners);
+        self.stop(&hub).await
+    }
+
+    async fn stop(self, hub: &Hub) -> Summary {
+        tracing::info!(open = hub.open(), "shutting down");
+        hub.set_phase(Phase::Draining);
+        let mut cut_off = 0;
+        if tokio::time::timeout(self.drain, hub.emptied()).await.is_err() {
+            cut_off = hub.open() as u64;
+            tracing::warn!(cut_off, "connections did not end in time");
+            hub.set_phase(Phase::Closing);
+            // One whose policy blocks its thread can't be ended.
+            let _ = tokio::time::timeout(CLOSING, hub.emptied()).await;
+        }
+        Summary { cut_off, ..hub.summary() }
+    }
+
+    fn admit(&self, hub: &Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
+        let slot = match hub.admit(peer.ip()) {
+            Ok(slot) => slot,
+            Err(refusal) => {
+                tracing::debug!(%peer, ?refusal, "connection refused");
+                // A new socket takes a line. A client that doesn't see it sees the connection close, which says as much.
+                let _ = (&*SockRef::from(&stream)).write(refusal.greeting(self.config.hostname()).as_bytes());
+                return;
+            }
+        };
+        // Replies are written whole; waiting for more of them only costs time.
+        if let Err(error) = stream.set_nodelay(true) {
+            // The peer is gone already.
+            tracing::debug!(%peer, %error, "connection lost");
+            return;
+        }
+        let (config, policy) = (Arc::clone(&self.config), Arc::clone(&self.policy));
+        let Some(workers) = &self.workers else {
+            tokio::spawn(Connection::new(Tcp::new(stream, peer), slot, config, policy));
+            return;
+        };
+        // The socket moves to the event queue of its worker.
+        match stream.into_std() {
+            Ok(stream) => workers.spawn(move || match TcpStream::from_std(stream) {
+                Ok(stream) => Some(Connection::new(Tcp::new(stream, peer), slot, config, policy)),
+                Err(error) => {
+                    tracing::warn!(%peer, %error, "connection could not be watched");
+                    None
+                }
+            }),
+            Err(error) => tracing::warn!(%peer, %error, "connection could not be handed over"),
+        }
+    }
+}
+
+/// The next connection of any listener, each in turn.
+fn poll_accept(
+    cx: &mut Context<'_>,
+    listeners: &[TcpListener],
+    turn: &mut usize,
+) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    for _ in 0..listeners.len() {
+        *turn = (*turn + 1) % listeners.len();
+        if let Poll::Ready(accepted) = listeners[*turn].poll_accept(cx) {
+            return Poll::Ready(accepted);
+        }
+    }
+    Poll::Pending
+}
+
+/// Whether accepting may go on at once: the connection broke before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::HostUnreachable
+    )
+}

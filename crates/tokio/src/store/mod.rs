@@ -1,0 +1,32 @@
+//! Where accepted messages go.
+//!
+//! | store | keeps | 250 means |
+//! |---|---|---|
+//! | [`Discard`] | nothing | the message was read to its end |
+//! | [`Memory`] | envelope and bytes, up to a cap | it is in this process's memory |
+//! | [`Verify`] | id, length and digest | it was counted: for load tests that compare both ends |
+//! | [`Maildir`] | a file for each message | the file and its directory entry are on disk |
+
+mod discard;
+mod maildir;
+mod memory;
+mod verify;
+
+pub use discard::{Discard, DiscardSink};
+pub use maildir::{FileOps, Maildir, MaildirSink, StdFiles};
+pub use memory::{Memory, MemorySink, Message};
+pub use verify::{ID_HEADER, Record, Verify, VerifySink};
+
+use crate::sink::BodySink;
+
+/// Makes a sink for each connection.
+///
+/// A store is shared by all connections of a server; a sink belongs to one and takes one message after the other. Use a store with
+/// [`AcceptAll`](crate::AcceptAll), or from a [`Policy`](crate::Policy) of your own.
+pub trait Store: Send + Sync + 'static {
+    /// What takes the messages of one connection.
+    type Sink: BodySink;
+
+    /// A sink for a new connection. It should hold little until a message begins: most connections of a busy server are idle.
+    fn sink(&self) -> Self::Sink;
+}
