@@ -66,6 +66,11 @@ fn generate(root: &Path) -> Result<Vec<Generated>, String> {
     Ok(files)
 }
 
+/// How many files come out of the tables under `root`.
+pub(crate) fn count(root: &Path) -> Result<usize, String> {
+    generate(root).map(|files| files.len())
+}
+
 /// The generated files under `root` that are missing or differ, each with the first line that does.
 pub(crate) fn stale(root: &Path) -> Result<Vec<String>, String> {
     let mut found = Vec::new();

@@ -3,6 +3,7 @@
 //! Nothing here depends on code that a task generates, so a task can always be run to repair it.
 
 mod codegen;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,11 +21,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     Codegen(codegen::Arguments),
+    Tidy(tidy::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().task {
         Task::Codegen(arguments) => codegen::main(&workspace_root(), &arguments),
+        Task::Tidy(arguments) => tidy::main(&workspace_root(), &arguments),
     }
 }
 
