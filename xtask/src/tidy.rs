@@ -5,6 +5,7 @@
 
 mod arrows;
 mod length;
+mod licenses;
 mod links;
 mod manifests;
 mod no_std;
@@ -15,14 +16,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
+use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
 use crate::codegen;
 
-/// Check the shape of the workspace: dependencies, purity of the core crates, generated files, links, manifests.
+/// Check the shape of the workspace: what the compiler cannot see.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Run only the checks with these names.
+    /// Run only these checks.
+    #[arg(value_name = "CHECK", value_parser = PossibleValuesParser::new(CHECKS.iter().map(|check| check.name)))]
     checks: Vec<String>,
 }
 
@@ -87,6 +90,12 @@ const CHECKS: &[Check] = &[
         run: |workspace| manifests::check(&workspace.root, &workspace.metadata),
     },
     Check {
+        name: "licenses",
+        holds: "every dependency has a licence that deny.toml allows",
+        remedy: "use another crate; if the licence is as permissive as those in deny.toml, add it there",
+        run: |workspace| licenses::check(&workspace.root),
+    },
+    Check {
         name: "length",
         holds: "no source file is too long to be read",
         remedy: "split the file by concern, with the longest part's tests beside it",
@@ -102,12 +111,7 @@ const CHECKS: &[Check] = &[
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 pub(crate) fn main(root: &Path, arguments: &Arguments) -> ExitCode {
-    if let Some(name) = arguments.checks.iter().find(|name| CHECKS.iter().all(|check| check.name != **name)) {
-        let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
-        eprintln!("no check is named {name}; there are {}", names.join(", "));
-        return ExitCode::from(2);
-    }
-    let workspace = match metadata(root) {
+    let workspace = match metadata(root, &["--no-deps"]) {
         Ok(metadata) => Workspace { root: root.to_owned(), metadata },
         Err(error) => {
             eprintln!("{error}");
@@ -143,10 +147,11 @@ fn describe(check: &Check, outcome: &Result<Report, String>) -> String {
     text + "\n        what to do: " + check.remedy
 }
 
-/// What cargo knows about the packages of the workspace.
-fn metadata(root: &Path) -> Result<Value, String> {
+/// What cargo knows about the packages of the workspace and, without `--no-deps`, about all they depend on.
+fn metadata(root: &Path, arguments: &[&str]) -> Result<Value, String> {
     let output = cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .args(["metadata", "--format-version", "1"])
+        .args(arguments)
         .current_dir(root)
         .output()
         .map_err(|error| format!("cargo metadata cannot be run: {error}"))?;
