@@ -20,7 +20,7 @@ pub fn new_histogram() -> Histogram {
 pub enum Phase {
     /// From `connect` to the TCP connection.
     Connect,
-    /// From the TCP connection to the greeting.
+    /// From the TCP connection to the greeting. Zero if the first poll that told of the connection told of the greeting, too.
     Banner,
     /// EHLO to its reply.
     Ehlo,

@@ -16,6 +16,7 @@
 //! before it. How long such a batch took is recorded too ([`GeneratorLoad::batch_span`]): it bounds what a moment is off by.
 
 pub mod corpus;
+mod engine;
 mod error;
 pub mod integrity;
 mod latency;
@@ -26,8 +27,10 @@ mod observer;
 mod options;
 pub mod report;
 mod results;
+mod system;
 mod verdict;
 
+pub use engine::run;
 pub use error::RunError;
 pub use latency::{
     Censored, Histogram, Latency, Percentile, Phase, Samples, new_histogram, percentile, percentile_with,

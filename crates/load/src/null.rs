@@ -94,7 +94,7 @@ impl Drop for Thread {
     }
 }
 
-fn run(mut poll: Poll, listener: std::net::TcpListener, stop: &AtomicBool) -> io::Result<()> {
+fn run(poll: Poll, listener: std::net::TcpListener, stop: &AtomicBool) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut listener = TcpListener::from_std(listener);
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;

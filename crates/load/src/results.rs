@@ -33,11 +33,11 @@ pub enum ErrorKind {
     EndOfDataTimeout,
     /// The reply to QUIT or RSET did not come in time.
     QuitTimeout,
-    /// The server greeted with, or answered EHLO with, 4xx or 5xx.
+    /// The server greeted with, or answered EHLO with, 4xx or 5xx; or it broke off a message with one.
     SessionRefused,
     /// The server said 421 and closed (RFC 5321 §3.8).
     ServiceNotAvailable,
-    /// The server closed the connection before it greeted.
+    /// The server closed the connection before it had greeted and answered EHLO.
     ClosedBeforeGreeting,
     /// The server closed an idle connection, or one that had no message under way.
     Closed,
