@@ -83,7 +83,7 @@ pub struct Outcome {
     pub unsent: u32,
     /// Recipients of whom nobody can tell.
     pub unknown: u32,
-    /// The last reply of the transaction.
+    /// The last reply to a command of the transaction, or to its body; `None` if there was none.
     pub code: Option<ReplyCode>,
 }
 

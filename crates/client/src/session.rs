@@ -64,6 +64,8 @@ pub struct Session {
     sender_taken: bool,
     /// Recipients of the current transaction that were taken so far.
     taken: u32,
+    /// The last reply of the current or last transaction.
+    last: Option<ReplyCode>,
     /// The peer may still hold an envelope: RSET comes first (RFC 5321 §4.1.1.5).
     dirty: bool,
     quit_wanted: bool,
@@ -87,6 +89,7 @@ impl Session {
             transaction: 0,
             sender_taken: false,
             taken: 0,
+            last: None,
             dirty: false,
             quit_wanted: false,
             end_included: false,
@@ -206,7 +209,7 @@ impl Session {
 
         self.recipients.clear();
         self.recipients.resize(envelope.to.len(), RecipientOutcome::Pending);
-        (self.sender_taken, self.taken, self.end_included) = (false, 0, false);
+        (self.sender_taken, self.taken, self.end_included, self.last) = (false, 0, false, None);
         self.transaction += 1;
         self.phase = Phase::Envelope;
         self.await_reply(now);
@@ -293,17 +296,17 @@ impl Session {
     }
 
     /// Nothing more can come of this transaction: end it, unless commands are under way that will be answered.
-    fn skip_or_await(&mut self, now: Instant, code: ReplyCode) {
+    fn skip_or_await(&mut self, now: Instant) {
         let pipelined = self.config.pipelining && self.capabilities.has(Extension::Pipelining);
         if pipelined {
             return self.await_reply(now);
         }
         self.script.cut();
-        self.finish(now, code);
+        self.finish(now);
     }
 
-    fn finish(&mut self, now: Instant, code: ReplyCode) {
-        let outcome = Outcome::count(&self.recipients, Some(code));
+    fn finish(&mut self, now: Instant) {
+        let outcome = Outcome::count(&self.recipients, self.last);
         self.events.push(Event::Done(TransactionId(self.transaction), outcome));
         self.rest(now);
     }
@@ -359,8 +362,8 @@ impl Session {
             let end_written = self.phase == Phase::Final && (self.end_included || self.script.output().is_empty());
             let lost = if end_written && self.taken > 0 { RecipientOutcome::Unknown } else { RecipientOutcome::Unsent };
             self.recipients.iter_mut().filter(|r| **r == RecipientOutcome::Pending).for_each(|r| *r = lost);
-            let code = self.reader.reply().map(|r| r.code());
-            self.events.push(Event::Done(TransactionId(self.transaction), Outcome::count(&self.recipients, code)));
+            let outcome = Outcome::count(&self.recipients, self.last);
+            self.events.push(Event::Done(TransactionId(self.transaction), outcome));
         }
         self.phase = Phase::Closed;
         self.deadline = None;

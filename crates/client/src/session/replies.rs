@@ -17,6 +17,7 @@ impl Session {
         };
         self.events.push(Event::Reply(stage, code));
         self.script.answer();
+        self.last = Some(code);
         let class = code.class();
         // RFC 5321 §3.8: 421 may answer any command, and the server closes behind it.
         if code == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.phase, Phase::Quitting(_)) {
@@ -47,7 +48,7 @@ impl Session {
                     return self.await_reply(now);
                 }
                 self.refuse_pending(code);
-                self.skip_or_await(now, code);
+                self.skip_or_await(now);
             }
             Stage::Rcpt(i) => {
                 if self.sender_taken {
@@ -58,11 +59,11 @@ impl Session {
                     }
                 }
                 let last = self.script.next() == Some(Stage::Data);
-                if last && self.taken == 0 { self.skip_or_await(now, code) } else { self.await_reply(now) }
+                if last && self.taken == 0 { self.skip_or_await(now) } else { self.await_reply(now) }
             }
             Stage::Data if !taken => {
                 self.refuse_pending(code);
-                self.finish(now, code);
+                self.finish(now);
             }
             // RFC 2920 §3.1: a server may answer 354 although it took no recipient. It gets the empty message, never the body.
             Stage::Data if self.taken == 0 => self.send_end(now, b".\r\n"),
@@ -82,7 +83,7 @@ impl Session {
                 } else {
                     self.refuse_pending(code);
                 }
-                self.finish(now, code);
+                self.finish(now);
             }
             Stage::Quit => {
                 let Phase::Quitting(reason) = self.phase else {
@@ -137,6 +138,7 @@ impl Session {
         if self.phase == Phase::Body && failure {
             // The server gave up within the body: refused, and nothing can be said to it but the rest of the body.
             self.events.push(Event::Reply(Stage::Body, code));
+            self.last = Some(code);
             self.refuse_pending(code);
             let reason = if code == ReplyCode::SERVICE_NOT_AVAILABLE {
                 CloseReason::ServiceNotAvailable
