@@ -41,6 +41,8 @@ enum Phase {
 ///   a call of the latter that comes early does nothing.
 /// - **After any call**: write [`output`](Self::output) and confirm by [`output_sent`](Self::output_sent), look at
 ///   [`poll_timeout`](Self::poll_timeout), and drain [`poll_event`](Self::poll_event).
+/// - **Confirm what was written before handing in what was read after it.** A reply whose first byte comes before its command was
+///   written whole answers nothing, and ends the session: a server that talks ahead would shift every answer by one.
 /// - **Reading goes on while writing.** A server may stop reading until its replies are read (RFC 2920 §3.1); a driver that
 ///   writes a flight to its end before it reads can wait for ever.
 /// - **Bodies** are the driver's: after [`Event::BodyWanted`] it writes the wire form from where it lies and then calls
@@ -62,6 +64,8 @@ pub struct Session {
     transaction: u64,
     /// The current transaction's MAIL was taken.
     sender_taken: bool,
+    /// When the reply that is being read began, a command was waiting for one.
+    solicited: bool,
     /// Recipients of the current transaction that were taken so far.
     taken: u32,
     /// The last reply of the current or last transaction.
@@ -88,6 +92,7 @@ impl Session {
             deadline: Some((deadline, Reason::Reply(Stage::Greeting))),
             transaction: 0,
             sender_taken: false,
+            solicited: true,
             taken: 0,
             last: None,
             dirty: false,
@@ -104,6 +109,9 @@ impl Session {
         }
         if self.phase == Phase::Closed {
             return Step { used: input.len(), event: None };
+        }
+        if !self.reader.is_mid_reply() {
+            self.solicited = self.phase == Phase::Greeting || self.script.awaited().is_some();
         }
         let (used, step) = self.reader.next(input);
         match step {

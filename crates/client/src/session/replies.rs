@@ -12,7 +12,7 @@ impl Session {
             self.events.push(Event::Reply(Stage::Greeting, code));
             return self.on_greeting(now, code);
         }
-        let Some(stage) = self.script.awaited() else {
+        let Some(stage) = self.script.awaited().filter(|_| self.solicited) else {
             return self.on_unawaited(code);
         };
         self.events.push(Event::Reply(stage, code));
