@@ -135,8 +135,8 @@ impl Session {
     /// A reply came though no command waits for one.
     fn on_unawaited(&mut self, code: ReplyCode) {
         let failure = matches!(code.class(), ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
-        if self.phase == Phase::Body && failure {
-            // The server gave up within the body: refused, and nothing can be said to it but the rest of the body.
+        if matches!(self.phase, Phase::Body | Phase::Final) && failure {
+            // The server gave up before it had the end of the body: refused, and nothing can be said to it but the rest of the body.
             self.events.push(Event::Reply(Stage::Body, code));
             self.last = Some(code);
             self.refuse_pending(code);
