@@ -1,1 +1,60 @@
-fn main() {}
+//! The `ehlo` command: an SMTP server, a client, and a load tester.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+mod console;
+mod send;
+mod serve;
+
+/// An SMTP server, a client, and a load tester.
+#[derive(Debug, Parser)]
+#[command(name = "ehlo", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Send(send::Args),
+    Completions(Completions),
+}
+
+/// Print a script that completes this command's options in a shell.
+///
+/// For bash, say: source <(ehlo completions bash)
+#[derive(Debug, clap::Args)]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Send(args) => send::run(args),
+        Command::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "ehlo", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Help and version are answers; anything else is an error in the command line. `send` reports it as sendmail-like programs do.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell if that fails.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "send") => ExitCode::from(send::EX_USAGE),
+        _ => ExitCode::from(2),
+    }
+}

@@ -15,7 +15,7 @@ mod verify;
 pub use discard::{Discard, DiscardSink};
 pub use maildir::{FileOps, Maildir, MaildirSink, StdFiles};
 pub use memory::{Memory, MemorySink, Message};
-pub use verify::{ID_HEADER, Record, Verify, VerifySink};
+pub use verify::{ID_FIELD, Record, Verify, VerifySink};
 
 use crate::sink::BodySink;
 

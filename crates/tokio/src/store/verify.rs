@@ -11,11 +11,12 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Store;
 use crate::sink::{BodySink, MessageContext};
 
-/// The name of the header field whose value is a message's id: 32 hexadecimal digits. Only the first line of a message is looked at.
-pub const ID_HEADER: &str = "X-Ehlo-Id";
+/// What a message's first line begins with if it holds an id: the field's name, colon and space. 32 lower-case hexadecimal digits and
+/// CRLF follow.
+pub const ID_FIELD: &str = "X-Ehlo-Id: ";
 
-/// Name, colon, space, and 32 digits.
-const ID_LINE: usize = ID_HEADER.len() + 2 + 32;
+/// The length of the line with the id.
+const ID_LINE: usize = ID_FIELD.len() + 32 + 2;
 
 /// Records in one piece of the list. It grows by pieces, so that no accepted message waits for a copy of all those before it.
 const PIECE: usize = 4096;
@@ -23,7 +24,7 @@ const PIECE: usize = 4096;
 /// What is kept of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Record {
-    /// The id in its first line, if that is [`ID_HEADER`] with an id.
+    /// The id, if its first line is [`ID_FIELD`] and an id.
     pub id: Option<u128>,
     /// Its length in bytes, after dot-stuffing was removed.
     pub length: u64,
@@ -158,18 +159,20 @@ impl BodySink for VerifySink {
     }
 }
 
-/// Reads the id out of the first bytes of a message. Its end isn't looked at: a longer value has the id of its first 32 digits.
+/// Reads the id out of the first line of a message.
 fn id_of(start: &[u8]) -> Option<u128> {
-    let (name, rest) = start.split_at_checked(ID_HEADER.len())?;
-    if !name.eq_ignore_ascii_case(ID_HEADER.as_bytes()) {
+    let digits = start.strip_prefix(ID_FIELD.as_bytes())?.strip_suffix(b"\r\n")?;
+    if digits.len() != 32 {
         return None;
     }
-    let digits = rest.strip_prefix(b": ").filter(|digits| digits.len() == 32)?;
-    let mut id = 0;
-    for &digit in digits {
-        id = id << 4 | u128::from(char::from(digit).to_digit(16)?);
-    }
-    Some(id)
+    digits.iter().try_fold(0, |id, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(id << 4 | u128::from(value))
+    })
 }
 
 #[cfg(test)]
@@ -208,6 +211,9 @@ mod tests {
             b"X",
             b"Subject: x\r\nX-Ehlo-Id: 000000000000000000000000000000ff\r\n",
             b"X-Ehlo-Id: 000000000000000000000000000000f\r\n",
+            b"X-Ehlo-Id: 000000000000000000000000000000fff\r\n",
+            b"X-Ehlo-Id: 000000000000000000000000000000FF\r\n",
+            b"X-Ehlo-Id: 000000000000000000000000000000ff",
             b"X-Ehlo-Id: +00000000000000000000000000000ff\r\n",
         ] {
             assert_eq!(feed(&mut sink, body, 7), Poll::Ready(Ok(None)));

@@ -1,0 +1,317 @@
+//! `ehlo serve`: a server that takes any message.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ehlo_load::integrity::Stored;
+use ehlo_load::{MessageId, ledger};
+use ehlo_tokio::ehlo_server::Config;
+use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
+use ehlo_tokio::{AcceptAll, ConnectionLimits, Server, Summary, Workers};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::console::{print, tell};
+
+/// Connections that wait to be accepted. The system may have a lower limit (net.core.somaxconn).
+const BACKLOG: u32 = 4096;
+
+/// File descriptors that are not connections: listeners, event queues, files of a maildir, and a reserve.
+const OTHER_FILES: u64 = 128;
+
+/// Body bytes that `--store memory` keeps.
+const MEMORY: usize = 1 << 30;
+
+/// Run an SMTP server that takes any message for anybody, for tests.
+///
+/// It prints `listening on ADDRESS:PORT` as soon as clients can connect, one line for each --listen, and nothing else on the standard
+/// output. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
+/// the standard error sums up. A second signal ends it at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ehlo serve --listen 127.0.0.1:0 --store discard\n  \
+                        ehlo serve --store maildir:/tmp/mail --log-level info\n\n\
+                        Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
+pub(crate) struct Args {
+    /// Where to listen, as IP:PORT. Port 0 takes a free one. Can be given more than once
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525")]
+    listen: Vec<SocketAddr>,
+
+    /// What becomes of messages.
+    ///
+    /// discard throws them away; memory keeps up to 1 GiB of them until the end; verify keeps the id, length and digest of each; and
+    /// maildir:PATH puts each into a file of a maildir, which is on the disk, synced, before the client is told so.
+    #[arg(long, value_name = "STORE", default_value = "discard", verbatim_doc_comment)]
+    store: StoreKind,
+
+    /// Where --store verify writes its records when the server ends
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+
+    /// The server's name in its greeting: a domain, or an address in brackets
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    hostname: String,
+
+    /// The largest message in bytes; K, M or G may follow the number
+    #[arg(long, value_name = "BYTES", default_value = "50M", value_parser = bytes)]
+    max_size: u64,
+
+    /// The most recipients of one message
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_recipients: u32,
+
+    /// The most connections at a time; one more gets 421
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: u32,
+
+    /// The most connections at a time from one address. Without it, only --max-connections counts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections_per_address: Option<u32>,
+
+    /// Threads that serve connections. Without it, one for each processor
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// How many seconds messages may take to end after a signal
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+
+    /// Listen where other hosts can connect, too
+    #[arg(long)]
+    allow_remote: bool,
+
+    /// What is logged on the standard error: off, error, warn, info, debug or trace. Never messages or their contents
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log_level: LevelFilter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum StoreKind {
+    Discard,
+    Memory,
+    Verify,
+    Maildir(PathBuf),
+}
+
+impl FromStr for StoreKind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "discard" => Ok(Self::Discard),
+            None if text == "memory" => Ok(Self::Memory),
+            None if text == "verify" => Ok(Self::Verify),
+            Some(("maildir", path)) if !path.is_empty() => Ok(Self::Maildir(path.into())),
+            _ => Err("a store is discard, memory, verify or maildir:PATH"),
+        }
+    }
+}
+
+/// A number of bytes with an optional unit of 1024.
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
+        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a size is a number, perhaps with K, M or G behind it")?;
+    number.checked_shl(shift).filter(|bytes| bytes >> shift == number && number > 0).ok_or("the size is out of range")
+}
+
+/// Why there is no server.
+enum Failure {
+    Usage(String),
+    Start(String),
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> ExitCode {
+    match start(args) {
+        Ok(code) => code,
+        Err(Failure::Usage(message)) => {
+            tell("serve", message);
+            ExitCode::from(2)
+        }
+        Err(Failure::Start(message)) => {
+            tell("serve", message);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn start(args: Args) -> Result<ExitCode, Failure> {
+    if !args.allow_remote
+        && let Some(address) = args.listen.iter().find(|address| !address.ip().to_canonical().is_loopback())
+    {
+        return Err(Failure::Usage(format!(
+            "other hosts can reach {address}, and this server takes mail from anybody for anybody; if that is meant, say --allow-remote"
+        )));
+    }
+    if args.ledger.is_some() && args.store != StoreKind::Verify {
+        return Err(Failure::Usage("--ledger needs --store verify".to_owned()));
+    }
+    tracing_subscriber::fmt().with_max_level(args.log_level).with_writer(io::stderr).init();
+    match &args.store {
+        StoreKind::Discard => serve(&args, Discard),
+        StoreKind::Memory => serve(&args, Memory::new(MEMORY)),
+        StoreKind::Maildir(path) => {
+            let store = Maildir::open(path)
+                .map_err(|error| Failure::Start(format!("cannot use {} as a maildir: {error}", path.display())))?;
+            serve(&args, store)
+        }
+        StoreKind::Verify => {
+            let failed = |path: &PathBuf| {
+                let path = path.display().to_string();
+                move |error: io::Error| Failure::Start(format!("cannot write the ledger {path}: {error}"))
+            };
+            // Opened now, so that a wrong path is told now.
+            let file = args.ledger.as_ref().map(|path| File::create(path).map_err(failed(path))).transpose()?;
+            let store = Verify::default();
+            let code = serve(&args, store.clone())?;
+            if let (Some(file), Some(path)) = (file, &args.ledger) {
+                let entries = store.records().into_iter().map(|record| Stored {
+                    id: record.id.map(MessageId::from),
+                    length: record.length,
+                    digest: record.digest,
+                });
+                ledger::write(io::BufWriter::new(file), entries).map_err(failed(path))?;
+            }
+            Ok(code)
+        }
+    }
+}
+
+fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
+    let mut config = Config::new(&args.hostname)
+        .map_err(|error| Failure::Usage(format!("--hostname {}: {error}", args.hostname)))?;
+    config.limits.message_size = args.max_size;
+    config.limits.recipients = args.max_recipients as usize;
+    raise_file_limit(u64::from(args.max_connections) + OTHER_FILES);
+    let limits = ConnectionLimits::default()
+        .total(args.max_connections as usize)
+        .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize);
+    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+
+    let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
+    let workers = Workers::new(threads).map_err(cannot_start)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
+    let server = Server::builder(AcceptAll(store))
+        .config(config)
+        .limits(limits)
+        .drain(Duration::from_secs(args.drain))
+        .workers(workers)
+        .build();
+    let summary = runtime.block_on(async {
+        let mut listeners = Vec::new();
+        for &address in &args.listen {
+            let listener =
+                listen(address).map_err(|error| Failure::Start(format!("cannot listen on {address}: {error}")))?;
+            listeners.push(listener);
+        }
+        let stop = stop_signals().map_err(cannot_start)?;
+        for listener in &listeners {
+            let address = listener.local_addr().map_err(cannot_start)?;
+            print(format_args!("listening on {address}")).map_err(cannot_start)?;
+        }
+        Ok(server.serve(listeners, stop).await)
+    })?;
+    tell("serve", sum_up(&summary));
+    Ok(if summary.cut_off == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that is started again must not wait for connections of its predecessor to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Ready at the first SIGTERM or SIGINT; the second one ends the process.
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tell("serve", "second signal: connections are cut off");
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Raises the limit on open files as far as it is needed and allowed, and says when that is not far enough.
+fn raise_file_limit(needed: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current.filter(|&current| current < needed) else { return };
+    let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
+    let now = match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
+        Ok(()) => raised,
+        Err(_) => current,
+    };
+    if now < needed {
+        tell(
+            "serve",
+            format_args!(
+                "the limit on open files is {now} and can't be raised further: about {} connections can be served at a time; \
+                 `ulimit -Hn` sets the limit, --max-connections a lower number",
+                now.saturating_sub(OTHER_FILES)
+            ),
+        );
+    }
+}
+
+fn sum_up(summary: &Summary) -> String {
+    let mut text = format!(
+        "{} messages accepted ({} bytes), {} refused, {} broken off; {} connections, {} refused",
+        summary.messages,
+        summary.bytes,
+        summary.refused_messages,
+        summary.aborted_messages,
+        summary.connections,
+        summary.refused_connections
+    );
+    if summary.cut_off > 0 {
+        text += &format!(", {} cut off", summary.cut_off);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("1"), Ok(1));
+        assert_eq!(bytes("64k"), Ok(65_536));
+        assert_eq!(bytes("50M"), Ok(52_428_800));
+        assert_eq!(bytes("2G"), Ok(2_147_483_648));
+        for wrong in ["", "M", "-1", "0", "1T", "18446744073709551615K", "1.5M"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn stores_are_named_as_documented() {
+        assert_eq!("discard".parse(), Ok(StoreKind::Discard));
+        assert_eq!("maildir:a:b".parse(), Ok(StoreKind::Maildir("a:b".into())));
+        for wrong in ["", "maildir", "maildir:", "mbox:x", "discard:x"] {
+            assert!(wrong.parse::<StoreKind>().is_err(), "{wrong}");
+        }
+    }
+}
