@@ -117,7 +117,11 @@ impl Session {
         match step {
             ReplyStep::NeedMore => {}
             ReplyStep::Reply(code) => self.on_reply(now, code),
-            ReplyStep::Fault(fault) => self.close(CloseReason::PeerMisbehaved(Misbehaviour::Reply(fault))),
+            ReplyStep::Fault(fault) => match self.phase {
+                // What it ends for is decided: a refusal stays one, and a message that was taken is taken.
+                Phase::Quitting(reason) => self.close(reason),
+                _ => self.close(CloseReason::PeerMisbehaved(Misbehaviour::Reply(fault))),
+            },
         }
         Step { used, event: self.events.pop() }
     }

@@ -134,6 +134,9 @@ impl Session {
 
     /// A reply came though no command waits for one.
     fn on_unawaited(&mut self, code: ReplyCode) {
+        if let Phase::Quitting(reason) = self.phase {
+            return self.close(reason);
+        }
         let failure = matches!(code.class(), ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
         if matches!(self.phase, Phase::Body | Phase::Final) && failure {
             // The server gave up before it had the end of the body: refused, and nothing can be said to it but the rest of the body.
