@@ -3,6 +3,7 @@
 //! Nothing here depends on code that a task generates, so a task can always be run to repair it.
 
 mod codegen;
+mod loadtest;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -21,12 +22,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     Codegen(codegen::Arguments),
+    Loadtest(loadtest::Arguments),
     Tidy(tidy::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().task {
         Task::Codegen(arguments) => codegen::main(&workspace_root(), &arguments),
+        Task::Loadtest(arguments) => loadtest::main(&workspace_root(), &arguments),
         Task::Tidy(arguments) => tidy::main(&workspace_root(), &arguments),
     }
 }

@@ -51,3 +51,50 @@ fn first_error(output: &Output) -> String {
     let line = stderr.lines().find(|line| line.starts_with("error")).or_else(|| stderr.lines().next());
     line.unwrap_or("no message").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::Scratch;
+    use super::*;
+
+    /// Checks a proof with this manifest and source. It has no dependency, so nothing is fetched.
+    fn problems(name: &str, manifest: &str, source: &str) -> Vec<String> {
+        let scratch = Scratch::new(name);
+        scratch.write(&format!("{PROOF}/Cargo.toml"), manifest);
+        scratch.write(&format!("{PROOF}/src/lib.rs"), source);
+        check(&scratch.root, &json!({ "target_directory": scratch.root.join("target") })).unwrap().problems
+    }
+
+    const MANIFEST: &str = "[package]\nname = \"proof\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n[features]\nwith-std = []\n\
+                            [lib]\ncrate-type = [\"staticlib\"]\n[profile.dev]\npanic = \"abort\"\n";
+    const SOURCE: &str = "#![no_std]\n#[cfg(feature = \"with-std\")]\nextern crate std;\n\
+                          #[panic_handler]\nfn panic(_: &core::panic::PanicInfo<'_>) -> ! {\n    loop {}\n}\n";
+
+    #[test]
+    fn a_proof_that_tells_std_from_no_std_passes() {
+        assert_eq!(problems("no-std-good", MANIFEST, SOURCE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn std_in_what_is_linked_is_seen() {
+        let found = problems("no-std-std", MANIFEST, &SOURCE.replace("#[cfg(feature = \"with-std\")]\n", ""));
+        assert_eq!(found, ["tests/no_std does not build: error[E0152]: found duplicate lang item `panic_impl`"]);
+    }
+
+    #[test]
+    fn a_proof_that_std_cannot_spoil_is_seen() {
+        let found = problems("no-std-blind", MANIFEST, &SOURCE.replace("extern crate std;\n", "const _: () = ();\n"));
+        assert_eq!(found, ["tests/no_std builds even with std: it proves nothing"]);
+        let found =
+            problems("no-std-other", MANIFEST, &SOURCE.replace("extern crate std;\n", "compile_error!(\"x\");\n"));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("fails for another reason"), "{found:?}");
+    }
+
+    #[test]
+    fn no_proof_is_an_error() {
+        assert!(check(&Scratch::new("no-std-none").root, &json!({})).is_err());
+    }
+}
