@@ -21,7 +21,7 @@ pub struct TransactionId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A reply came. Every reply is told of, in order, before the event that it causes. Its text is
+    /// A reply came. Every reply that answers something is told of, in order, before the event that it causes. Its text is
     /// [`Session::reply`](crate::Session::reply) until the next input is handled.
     Reply(Stage, ReplyCode),
     /// The server has greeted and answered EHLO or HELO: [`Session::begin`](crate::Session::begin) may be called.

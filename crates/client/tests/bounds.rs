@@ -1,0 +1,134 @@
+//! What a session keeps, and that a server cannot make it keep more.
+
+mod clock;
+
+use allocation_counter::measure;
+use ehlo_client::codec::{BodyType, ForwardPath, ReplyLimits, ReversePath};
+use ehlo_client::{BodyEnd, CloseReason, Config, Envelope, Event, Misbehaviour, RecipientOutcome, Session};
+use std::sync::Arc;
+use std::time::Instant;
+
+const SENDER: &[u8] = b"<ada@client.example>";
+const RECIPIENTS: [&[u8]; 3] = [b"<bob@mx.example>", b"<Postmaster>", b"<\"eve e\"@mx.example>"];
+
+/// Feeds bytes, a piece at a time; gives the last event.
+fn feed(session: &mut Session, now: Instant, bytes: &[u8], piece: usize) -> Option<Event> {
+    let mut last = None;
+    for mut rest in bytes.chunks(piece) {
+        loop {
+            let step = session.handle_input(now, rest);
+            rest = &rest[step.used..];
+            match step.event {
+                Some(event) => last = Some(event),
+                None => break,
+            }
+        }
+    }
+    last
+}
+
+fn write(session: &mut Session, now: Instant) {
+    let n = session.output().len();
+    session.output_sent(now, n);
+}
+
+fn ready(now: Instant) -> Session {
+    let config = Config::new("client.example").expect("a domain");
+    let mut session = Session::new(now, Arc::new(config));
+    feed(&mut session, now, b"220 mx.example\r\n", 1);
+    write(&mut session, now);
+    let ehlo = b"250-mx.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000\r\n";
+    assert_eq!(feed(&mut session, now, ehlo, 7), Some(Event::Ready));
+    session
+}
+
+fn transaction(session: &mut Session, now: Instant, piece: usize) {
+    let from = ReversePath::parse_prefix(SENDER).expect("a reverse-path").0;
+    let to = RECIPIENTS.map(|to| ForwardPath::parse_prefix(to).expect("a forward-path").0);
+    let envelope = Envelope::new(from, &to).with_size(1234).with_body(BodyType::EightBitMime);
+    session.begin(now, &envelope).expect("the session is ready");
+    write(session, now);
+    let replies =
+        b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n550-5.1.1 we have nobody\r\n550 5.1.1 of that name\r\n250 ok\r\n354 go\r\n";
+    assert!(matches!(feed(session, now, replies, piece), Some(Event::BodyWanted(_))));
+    session.body_progress(now);
+    session.body_finished(now, BodyEnd::Dot).expect("a body was wanted");
+    write(session, now);
+    let done = feed(session, now, b"250 2.0.0 queued as 0123456789\r\n", piece);
+    assert!(matches!(done, Some(Event::Done(_, outcome)) if outcome.accepted == 2 && outcome.refused == 1));
+    assert_eq!(session.recipients()[2], RecipientOutcome::Accepted);
+}
+
+#[test]
+fn a_transaction_allocates_nothing_once_one_was_made() {
+    let now = clock::epoch();
+    for piece in [1, 3, 1000] {
+        let mut session = ready(now);
+        let first = measure(|| transaction(&mut session, now, piece));
+        assert!(first.count_total > 0, "the counter counts");
+        let rest = measure(|| {
+            for _ in 0..100 {
+                transaction(&mut session, now, piece);
+            }
+        });
+        assert_eq!(rest.count_total, 0, "pieces of {piece}");
+    }
+}
+
+#[test]
+fn a_failed_transaction_and_the_one_behind_it_allocate_nothing_once_one_was_made() {
+    let now = clock::epoch();
+    let mut session = ready(now);
+    let mut round = || {
+        let from = ReversePath::parse_prefix(SENDER).expect("a reverse-path").0;
+        let to = RECIPIENTS.map(|to| ForwardPath::parse_prefix(to).expect("a forward-path").0);
+        session.begin(now, &Envelope::new(from, &to)).expect("the session is ready");
+        let reset = session.output().starts_with(b"RSET\r\n");
+        write(&mut session, now);
+        if reset {
+            feed(&mut session, now, b"250 ok\r\n", 100);
+        }
+        let replies = b"250 ok\r\n550 no\r\n550 no\r\n550 no\r\n503 no recipient\r\n";
+        assert!(matches!(feed(&mut session, now, replies, 5), Some(Event::Done(_, outcome)) if outcome.refused == 3));
+    };
+    round();
+    round();
+    assert_eq!(measure(|| (0..100).for_each(|_| round())).count_total, 0);
+}
+
+/// Says the same again and again, up to a gibibyte; gives how much was taken, the most memory that it took, and why it ended.
+fn endless(piece: &[u8]) -> (usize, u64, Option<Event>) {
+    let now = clock::epoch();
+    let mut session = ready(now);
+    let chunk = piece.repeat(65_536 / piece.len());
+    let (mut taken, mut last) = (0, None);
+    let memory = measure(|| {
+        while session.wants_input() && taken < 1 << 30 {
+            taken += chunk.len();
+            last = feed(&mut session, now, &chunk, chunk.len());
+        }
+    });
+    (taken, memory.bytes_max, last)
+}
+
+// C016
+#[test]
+fn a_line_without_end_is_given_up_with_little_memory() {
+    let (taken, memory, last) = endless(b"2");
+    assert!(matches!(last, Some(Event::Closed(CloseReason::PeerMisbehaved(Misbehaviour::Reply(_))))), "{last:?}");
+    assert!(taken <= 65_536 && memory <= 4096, "{taken} bytes taken, {memory} kept");
+}
+
+// C017
+#[test]
+fn lines_without_end_are_given_up_with_little_memory() {
+    let limits = ReplyLimits::default();
+    let long = [b"250-".as_slice(), &vec![b'x'; limits.line - 6], b"\r\n"].concat();
+    for line in [&b"250-\r\n"[..], b"250-x\r\n", &long] {
+        let (taken, memory, last) = endless(line);
+        assert!(matches!(last, Some(Event::Closed(CloseReason::PeerMisbehaved(Misbehaviour::Reply(_))))), "{last:?}");
+        // A vector that grows to the limit may hold twice of it, and once more while it moves.
+        let most = 4 * limits.total as u64;
+        assert!(taken <= 3 * 65_536 && memory <= most, "{taken} bytes taken, {memory} kept of at most {most}");
+    }
+}
