@@ -31,6 +31,11 @@ pub enum RunError {
         /// How to raise it, or to do with it.
         remedy: String,
     },
+    /// The generator's ceiling could not be measured.
+    Calibration {
+        /// What went wrong.
+        why: String,
+    },
     /// The operating system refused something that is not the target's fault.
     Os {
         /// What was tried.
@@ -58,6 +63,7 @@ impl fmt::Display for RunError {
             Self::Limit { what, value, needed, remedy } => {
                 write!(f, "{what} is {value}, and this run needs {needed}: {remedy}")
             }
+            Self::Calibration { why } => write!(f, "calibration against the null responder: {why}"),
             Self::Os { what, error } => write!(f, "{what}: {error}"),
         }
     }

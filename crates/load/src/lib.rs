@@ -15,6 +15,7 @@
 //! A reply's moment is when the poll that reported it returned, so it does not depend on how many other connections were served
 //! before it. How long such a batch took is recorded too ([`GeneratorLoad::batch_span`]): it bounds what a moment is off by.
 
+mod calibrate;
 pub mod corpus;
 mod engine;
 mod error;
@@ -30,6 +31,7 @@ mod results;
 mod system;
 mod verdict;
 
+pub use calibrate::{Calibration, calibrate};
 pub use engine::run;
 pub use error::RunError;
 pub use latency::{
@@ -39,4 +41,4 @@ pub use message::{Fate, ID_LINE_LEN, LedgerEntry, Message, MessageId, MessageSet
 pub use observer::{Observer, Snapshot, Step};
 pub use options::{EnvelopeSpec, Mode, Options, Stop, Target, Timeouts, default_threads};
 pub use results::{Arrivals, Counts, Ended, ErrorKind, Failure, GeneratorLoad, Interval, Results, ThreadLoad};
-pub use verdict::{Reason, Status, Verdict};
+pub use verdict::{Reason, Status, Verdict, verdict};

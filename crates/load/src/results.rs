@@ -254,6 +254,12 @@ impl GeneratorLoad {
     pub fn cpu(&self) -> Duration {
         self.threads.iter().map(|t| t.cpu).sum()
     }
+
+    /// Busy fraction of the busiest thread, 0 to 1.
+    #[must_use]
+    pub fn busiest(&self) -> f64 {
+        self.threads.iter().map(ThreadLoad::busy_fraction).fold(0.0, f64::max)
+    }
 }
 
 /// What a run found.

@@ -1,6 +1,8 @@
 //! Whether the figures of a run can be believed.
 
+use crate::{Calibration, Histogram, Mode, Percentile, Phase, Results, percentile, percentile_with};
 use std::fmt;
+use std::time::Duration;
 
 /// What the figures of a run are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,4 +49,302 @@ pub struct Verdict {
     pub status: Status,
     /// What was found, the worst first.
     pub reasons: Vec<Reason>,
+}
+
+/// Above the first value a figure makes a run suspect, above the second invalid.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    suspect: f64,
+    invalid: f64,
+}
+
+impl Limits {
+    fn judge(self, value: f64) -> Status {
+        match value {
+            v if v > self.invalid => Status::Invalid,
+            v if v > self.suspect => Status::Suspect,
+            _ => Status::Valid,
+        }
+    }
+}
+
+/// Busy fraction of a thread under a fixed rate. A queue at a server that is three quarters busy is three times as long as the
+/// service itself; here the generator is the server.
+const BUSY: Limits = Limits { suspect: 0.75, invalid: 0.90 };
+/// Busy fraction from which a closed loop says what the generator can do, not the server. It is still a lower bound.
+const BUSY_CLOSED: f64 = 0.90;
+/// Share of the time that a thread was ready and had no core.
+const RUN_QUEUE: Limits = Limits { suspect: 0.10, invalid: 0.25 };
+/// Share of the machine that the hypervisor took.
+const STEAL: Limits = Limits { suspect: 0.05, invalid: 0.15 };
+/// Rate as a share of the generator's own ceiling. Half of it is the aim; both figures are measured, each with its error.
+const CEILING: Limits = Limits { suspect: 0.55, invalid: 0.90 };
+/// 99th percentile of the generator's own lag, as a share of that of the response time.
+const LAG: Limits = Limits { suspect: 0.25, invalid: 0.50 };
+/// Own lag that is no matter, whatever its share: a thread's wake-up takes about so long.
+const LAG_FLOOR: Duration = Duration::from_micros(200);
+/// Own lag that makes no run invalid.
+const LAG_TOLERABLE: Duration = Duration::from_millis(1);
+/// 99th percentile of the batch span as a share of the median service time.
+const BATCH: f64 = 0.5;
+/// A measured part that is shorter is at the mercy of chance.
+const SHORT: Duration = Duration::from_secs(1);
+/// Samples below which not even a median is worth much.
+const FEW: u64 = 30;
+/// Bounds of the times that a delayed acknowledgement causes: 40 ms on Linux, seen with some jitter.
+const DELAYED_ACK_NS: (u64, u64) = (38_000_000, 46_000_000);
+/// Share of a phase's samples within those bounds that is no accident.
+const DELAYED_ACK_SHARE: f64 = 0.05;
+
+/// Judges a run: by the generator's own state, and by what it can reach if that was measured.
+#[must_use]
+pub fn verdict(results: &Results, calibration: Option<&Calibration>) -> Verdict {
+    let mut judge = Judge { results, reasons: Vec::new() };
+    judge.amount();
+    judge.busy();
+    judge.machine();
+    if let Some(calibration) = calibration {
+        judge.ceiling(calibration);
+    }
+    judge.lag();
+    judge.schedule();
+    judge.batches();
+    judge.delayed_acks();
+    let mut reasons = judge.reasons;
+    // Stable: of equal weight, the order above.
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.status));
+    Verdict { status: reasons.first().map_or(Status::Valid, |reason| reason.status), reasons }
+}
+
+struct Judge<'a> {
+    results: &'a Results,
+    reasons: Vec<Reason>,
+}
+
+impl Judge<'_> {
+    fn say(&mut self, status: Status, text: String) {
+        self.reasons.push(Reason { status, text });
+    }
+
+    const fn is_open(&self) -> bool {
+        matches!(self.results.mode, Mode::Open { .. })
+    }
+
+    fn transactions(&self) -> &Histogram {
+        &self.results.latency.phase(Phase::Transaction).accepted
+    }
+
+    /// Whether there is enough to speak of.
+    fn amount(&mut self) {
+        let samples = self.transactions().len();
+        if self.results.accepted_in_window == 0 || samples == 0 {
+            return self.say(
+                Status::Invalid,
+                "No message was accepted in the measured part: there is nothing to judge.".to_owned(),
+            );
+        }
+        let window = self.results.window;
+        if window < SHORT {
+            self.say(Status::Suspect, format!("The measured part lasted {:.2} s only.", window.as_secs_f64()));
+        }
+        if samples < FEW {
+            self.say(Status::Suspect, format!("There are {samples} samples only."));
+        }
+        let withheld: Vec<_> = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9")]
+            .into_iter()
+            .filter(|(quantile, _)| percentile(self.transactions(), *quantile) == Percentile::Withheld)
+            .map(|(_, name)| name)
+            .collect();
+        if !withheld.is_empty() {
+            let names = withheld.join(", ");
+            self.say(Status::Valid, format!("With {samples} samples, fewer than ten lie beyond {names}: withheld."));
+        }
+        if !self.is_open() {
+            self.say(
+                Status::Valid,
+                "Closed loop: the server was saturated by as many messages at a time as there are connections. Service times \
+                 are those of a saturated server, and there are no response times."
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn busy(&mut self) {
+        let busy = self.results.generator.busiest();
+        let percent = busy * 100.0;
+        if self.is_open() {
+            match BUSY.judge(busy) {
+                Status::Valid => {}
+                status => self.say(
+                    status,
+                    format!(
+                        "A thread of the generator was busy for {percent:.0} % of the time: messages waited for it."
+                    ),
+                ),
+            }
+        } else if busy > BUSY_CLOSED {
+            self.say(
+                Status::Suspect,
+                format!(
+                    "The generator was busy for {percent:.0} % of the time and was the limit: the server can do more."
+                ),
+            );
+        }
+    }
+
+    fn machine(&mut self) {
+        let threads = self.results.generator.threads.iter();
+        if let Some(wait) = threads.filter_map(|t| t.run_queue_fraction()).max_by(f64::total_cmp) {
+            match RUN_QUEUE.judge(wait) {
+                Status::Valid => {}
+                status => self.say(
+                    status,
+                    format!(
+                        "A thread of the generator waited for a core for {:.0} % of the time: the machine was too busy.",
+                        wait * 100.0
+                    ),
+                ),
+            }
+        }
+        if let Some(steal) = self.results.generator.steal {
+            match STEAL.judge(steal) {
+                Status::Valid => {}
+                status => self.say(
+                    status,
+                    format!("The hypervisor took {:.0} % of the machine's CPU time for others.", steal * 100.0),
+                ),
+            }
+        }
+    }
+
+    fn ceiling(&mut self, calibration: &Calibration) {
+        let ceiling = calibration.messages_per_second;
+        // What was asked for counts if it was more: the generator had to try.
+        let (rate, what) = match self.results.mode {
+            Mode::Open { rate } => (rate, "The rate asked for"),
+            Mode::Closed => (self.results.messages_per_second(), "The throughput"),
+        };
+        let share = rate / ceiling;
+        let status = match CEILING.judge(share) {
+            // It still bounds the server from below.
+            Status::Invalid if !self.is_open() => Status::Suspect,
+            status => status,
+        };
+        if status > Status::Valid {
+            self.say(
+                status,
+                format!(
+                    "{what}, {rate:.0} messages/s, is {:.0} % of the {ceiling:.0} that the generator itself can do: above half, \
+                     its own queue is part of the figures.",
+                    share * 100.0
+                ),
+            );
+        }
+    }
+
+    /// How much of the response times is the generator's doing.
+    fn lag(&mut self) {
+        let Some(arrivals) = &self.results.arrivals else { return };
+        let response = percentile_with(&self.results.latency.response.accepted, &arrivals.waits, 0.99);
+        let lag = percentile(&self.results.latency.own_lag, 0.99);
+        let (Some(lag), Some(response)) = (lag.ns(), response.ns()) else { return };
+        if lag <= ns(LAG_FLOOR) || response == 0 {
+            return;
+        }
+        let share = lag as f64 / response as f64;
+        let status = match LAG.judge(share) {
+            Status::Invalid if lag <= ns(LAG_TOLERABLE) => Status::Suspect,
+            status => status,
+        };
+        if status > Status::Valid {
+            self.say(
+                status,
+                format!(
+                    "The generator's own lag (p99 {}) is {:.0} % of the response time (p99 {}).",
+                    ms(lag),
+                    share * 100.0,
+                    ms(response)
+                ),
+            );
+        }
+    }
+
+    /// Whether the schedule was kept.
+    fn schedule(&mut self) {
+        let unfinished = self.results.measured.unfinished;
+        let Some(arrivals) = &self.results.arrivals else {
+            if unfinished > 0 {
+                self.say(
+                    Status::Suspect,
+                    format!("{unfinished} messages were not finished when the run ended: their times are missing."),
+                );
+            }
+            return;
+        };
+        let (unplaced, due) = (arrivals.unplaced, arrivals.due);
+        let open_ended = unplaced + unfinished;
+        if open_ended == 0 || due == 0 {
+            return;
+        }
+        let share = open_ended as f64 / due as f64;
+        self.say(
+            Status::Suspect,
+            format!(
+                "Of {due} messages due, {unplaced} found no idle connection and {unfinished} were not finished when the run \
+                 ended: response times beyond p{:.1} are lower bounds. The server did not keep up, or there are too few \
+                 connections.",
+                (1.0 - share) * 100.0
+            ),
+        );
+    }
+
+    /// How exact the moments are.
+    fn batches(&mut self) {
+        let span = percentile(&self.results.generator.batch_span, 0.99).ns();
+        let service = percentile(self.transactions(), 0.5).ns();
+        let (Some(span), Some(service)) = (span, service) else { return };
+        if span as f64 <= service as f64 * BATCH {
+            return;
+        }
+        let status = if self.is_open() { Status::Suspect } else { Status::Valid };
+        self.say(
+            status,
+            format!(
+                "Replies were served in batches that took up to {} (p99) beside a median service time of {}: single times are \
+                 no more exact than that.",
+                ms(span),
+                ms(service)
+            ),
+        );
+    }
+
+    /// The mark that Nagle's algorithm leaves when it meets delayed acknowledgements (RFC 9293 §3.7.4, RFC 1122 §4.2.3.2).
+    fn delayed_acks(&mut self) {
+        for phase in Phase::ALL.into_iter().filter(|phase| *phase != Phase::Transaction) {
+            let samples = &self.results.latency.phase(phase).accepted;
+            let marked = samples.count_between(DELAYED_ACK_NS.0, DELAYED_ACK_NS.1);
+            let share = marked as f64 / samples.len().max(1) as f64;
+            // In a spread of slow times, some lie there by chance.
+            let around = samples.count_between(DELAYED_ACK_NS.0 / 2, DELAYED_ACK_NS.1 * 2) - marked;
+            if share > DELAYED_ACK_SHARE && marked >= FEW && around * 2 < marked {
+                self.say(
+                    Status::Valid,
+                    format!(
+                        "{:.0} % of the times of {} are about 40 ms: the server seems to write in pieces and to wait for the \
+                         acknowledgement of the first (Nagle's algorithm; TCP_NODELAY helps).",
+                        share * 100.0,
+                        phase.as_str()
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn ms(ns: u64) -> String {
+    format!("{:.2} ms", ns as f64 / 1e6)
 }
