@@ -1,0 +1,559 @@
+//! Plays a scenario against a bare session, with its contract checked after each call.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ehlo_server::codec::Reply;
+use ehlo_server::{Answer, Event, Peer, Pending, Question, ResolveError, Session, Step};
+
+use crate::format::{Act, Scenario, Verdict};
+use crate::script::{Script, Seen, View};
+use crate::splits::{Cuts, Plan, Reading};
+
+/// Most calls between two steps of a scenario; a session that goes on without end is at fault.
+const MAX_CALLS: usize = 20_000_000;
+
+/// What a run leaves behind.
+pub(crate) struct Run {
+    pub(crate) transcript: Vec<String>,
+    pub(crate) replies: Vec<LoggedReply>,
+}
+
+/// A reply and what led to it.
+pub(crate) struct LoggedReply {
+    /// Its last line, without CRLF.
+    pub(crate) line: String,
+    pub(crate) cause: Cause,
+    /// The text is the application's, not the session's.
+    pub(crate) foreign: bool,
+    /// 354 was sent, and no reply since.
+    pub(crate) in_message: bool,
+    /// The last line that the session had used, with its line end. Known only if the stream came byte by byte.
+    pub(crate) command: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The connection was made.
+    Connect,
+    /// A command or message, or the answer to a question about it.
+    Peer,
+    /// A deadline.
+    Time,
+    Shutdown,
+}
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Message {
+    None,
+    Coming,
+    Committing,
+}
+
+struct Bare<'s> {
+    session: Session,
+    scenario: &'s Scenario,
+    script: Script<'s>,
+    plan: &'s Plan,
+    now: Instant,
+    flights: usize,
+    /// Pieces that the session has not used yet.
+    pending: VecDeque<&'s [u8]>,
+    eof: Eof,
+    /// Whether the peer reads at all.
+    reading: bool,
+    /// How much of the output has been looked at.
+    looked_at: usize,
+    /// The code of a reply whose last line has not come.
+    open_reply: Option<String>,
+    partial: Vec<u8>,
+    kept: Option<Question>,
+    body: Vec<u8>,
+    message: Message,
+    closed: bool,
+    cause: Cause,
+    foreign: bool,
+    in_message: bool,
+    command: Vec<u8>,
+    next_command: Vec<u8>,
+    replies: Vec<LoggedReply>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Eof {
+    No,
+    Coming,
+    Told,
+}
+
+/// Plays the scenario.
+///
+/// # Errors
+///
+/// What went wrong, with what happened before.
+pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
+    let now = Instant::now();
+    let session = Session::new(now, Arc::new(scenario.config.clone()), Peer::new(1));
+    let mut bare = Bare {
+        session,
+        scenario,
+        script: Script::new(scenario),
+        plan,
+        now,
+        flights: 0,
+        pending: VecDeque::new(),
+        eof: Eof::No,
+        reading: true,
+        looked_at: 0,
+        open_reply: None,
+        partial: Vec::new(),
+        kept: None,
+        body: Vec::new(),
+        message: Message::None,
+        closed: false,
+        cause: Cause::Connect,
+        foreign: false,
+        in_message: false,
+        command: Vec::new(),
+        next_command: Vec::new(),
+        replies: Vec::new(),
+    };
+    bare.run()?;
+    Ok(Run { transcript: bare.script.transcript(), replies: bare.replies })
+}
+
+impl<'s> Bare<'s> {
+    fn run(&mut self) -> Result<(), String> {
+        loop {
+            self.settle()?;
+            let envelope = self.envelope();
+            let view = View { body: &self.body, envelope: &envelope, closed: self.closed };
+            match self.script.rest(&view)? {
+                Some(act) => self.act(act)?,
+                None => return self.finish(),
+            }
+        }
+    }
+
+    fn fail<T>(&self, happened: &str, expected: &str) -> Result<T, String> {
+        Err(self.script.describe(happened, expected))
+    }
+
+    fn ensure(&self, holds: bool, invariant: &str) -> Result<(), String> {
+        if holds { Ok(()) } else { self.fail("something else", invariant) }
+    }
+
+    fn act(&mut self, act: &'s Act) -> Result<(), String> {
+        match act {
+            Act::Send(bytes) => {
+                self.pending.extend(self.plan.cuts.pieces(self.flights, bytes));
+                self.flights += 1;
+            }
+            Act::After(wait) => self.wait(*wait)?,
+            Act::Eof => self.eof = Eof::Coming,
+            Act::Reset => {
+                self.pending.clear();
+                self.session.handle_reset(self.now);
+                // Nobody reads what is left.
+                self.looked_at = self.session.output().len();
+                self.reading = false;
+            }
+            Act::Shutdown(how) => {
+                self.cause = Cause::Shutdown;
+                self.session.shutdown(self.now, *how);
+            }
+            Act::PauseBody => self.session.body_paused(self.now),
+            Act::ResumeBody => self.session.body_resumed(self.now),
+            Act::StopReading => self.reading = false,
+            Act::Read => self.reading = true,
+            Act::Answer(verdict, late) => {
+                let Some(question) = self.kept.take() else {
+                    return self.fail("no question that was answered `later`", "a question to answer");
+                };
+                let result = self.resolve(question, verdict)?;
+                let expected = if *late { Err(ResolveError::Stale) } else { Ok(()) };
+                self.ensure(result == expected, "an answer that is taken, or is stale, as the scenario says")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, with each deadline on the way.
+    fn wait(&mut self, wait: Duration) -> Result<(), String> {
+        let end = self.now + wait;
+        for _ in 0..10_000 {
+            self.settle()?;
+            let Some((at, _)) = self.session.poll_timeout().filter(|(at, _)| *at <= end) else {
+                self.now = end;
+                return Ok(());
+            };
+            // Right before the deadline nothing happens.
+            let before = at.checked_sub(Duration::from_nanos(1)).filter(|before| *before > self.now);
+            if let Some(before) = before {
+                self.now = before;
+                self.check_quiet()?;
+            }
+            self.now = at;
+            self.cause = Cause::Time;
+            self.session.handle_timeout(at);
+        }
+        self.fail("deadline upon deadline", "an end of them")
+    }
+
+    /// Lets everything happen that happens by itself.
+    fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..MAX_CALLS {
+            self.look()?;
+            if let Some(event) = self.session.poll_event() {
+                self.event(event, &[])?;
+                continue;
+            }
+            self.check_quiet()?;
+            if let Some(piece) = self.pending.front().copied() {
+                if self.closed {
+                    self.pending.clear();
+                } else if !self.feed(piece)? && !self.release() {
+                    return Ok(());
+                }
+                continue;
+            }
+            if self.eof == Eof::Coming {
+                self.eof = Eof::Told;
+                self.session.handle_eof(self.now);
+                continue;
+            }
+            if !self.release() {
+                return Ok(());
+            }
+        }
+        self.fail("call upon call", "an end of them")
+    }
+
+    /// Gives a piece to the session. Gives whether that changed anything.
+    fn feed(&mut self, piece: &'s [u8]) -> Result<bool, String> {
+        let wanted = self.session.wants_input();
+        let Step { used, event } = self.session.handle_input(self.now, piece);
+        self.ensure(used <= piece.len(), "no more used than there was")?;
+        let rest = &piece[used..];
+        if let (Cuts::Every(1), [byte]) = (&self.plan.cuts, &piece[..used]) {
+            self.next_command.push(*byte);
+            if *byte == b'\n' {
+                self.command = std::mem::take(&mut self.next_command);
+            }
+        }
+        if used > 0 {
+            self.cause = Cause::Peer;
+        }
+        let changed = used > 0 || event.is_some();
+        self.ensure(wanted || !changed, "no input used while none is wanted")?;
+        self.pending.pop_front();
+        if !rest.is_empty() {
+            self.pending.push_front(rest);
+        }
+        let event = match event {
+            // A reply may be to the body that comes with it.
+            Some(event @ Event::Body(_)) => {
+                self.event(event, piece)?;
+                return self.look().map(|()| true);
+            }
+            event => event,
+        };
+        self.look()?;
+        match event {
+            Some(event) => self.event(event, piece)?,
+            None => {
+                self.ensure(
+                    rest.is_empty() || !self.session.wants_input(),
+                    "all input used unless something is waited for",
+                )?;
+            }
+        }
+        Ok(changed)
+    }
+
+    fn event(&mut self, event: Event<'_>, input: &[u8]) -> Result<(), String> {
+        self.ensure(!self.closed, "nothing after the end")?;
+        match event {
+            Event::Ask(question) => return self.ask(question),
+            Event::BodyStart => {
+                self.ensure(self.message == Message::None, "one message at a time")?;
+                self.message = Message::Coming;
+                self.in_message = true;
+                self.body.clear();
+            }
+            Event::Body(piece) => {
+                self.ensure(self.message == Message::Coming, "a body within a message")?;
+                self.ensure(!piece.is_empty(), "no empty piece of a body")?;
+                let (all, part) = (input.as_ptr_range(), piece.as_ptr_range());
+                let inside = all.start <= part.start && part.end <= all.end;
+                // A CR behind a stuffed dot is held back until it is clear that it does not end the message.
+                self.ensure(inside || piece == b"\r", "a piece of a body that lies in the input")?;
+                self.body.extend_from_slice(piece);
+            }
+            Event::BodyAborted(reason) => {
+                self.ensure(self.message != Message::None, "an abort within a message")?;
+                self.message = Message::None;
+                self.see(&Seen::Aborted(Some(reason)))?;
+            }
+            Event::Closed(reason) => {
+                self.closed = true;
+                self.ensure(self.message == Message::None, "each message committed or aborted before the end")?;
+                self.see(&Seen::Closed(Some(reason)))?;
+            }
+            other => return self.fail(&format!("{other:?}"), "an event that the runner knows"),
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, question: Question) -> Result<(), String> {
+        self.ensure(!self.session.wants_input(), "no input wanted while a question is open")?;
+        let shown = show(self.session.pending());
+        if let Question::Commit(_) = question {
+            self.ensure(self.message == Message::Coming, "a commit at the end of a message")?;
+            self.message = Message::Committing;
+        }
+        let Some(verdict) = self.see(&Seen::Ask(shown))? else {
+            return self.fail("a question without an answer", "an answer");
+        };
+        match verdict {
+            Verdict::Later => self.kept = Some(question),
+            Verdict::Never => drop(question),
+            Verdict::Drop => {
+                drop(question);
+                self.session.abandon(self.now);
+            }
+            verdict => {
+                let result = self.resolve(question, verdict)?;
+                self.ensure(result.is_ok(), "an answer at once that is taken")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, question: Question, verdict: &Verdict) -> Result<Result<(), ResolveError>, String> {
+        let commit = matches!(question, Question::Commit(_));
+        let Some(answer) = answer(question, verdict) else {
+            return self.fail("another one", "an answer that this question can have");
+        };
+        self.foreign = matches!(verdict, Verdict::AcceptWith(_) | Verdict::Reject(_) | Verdict::Defer(_));
+        let result = self.session.resolve(self.now, answer);
+        if commit && result.is_ok() {
+            self.message = Message::None;
+        }
+        self.look()?;
+        self.foreign = false;
+        Ok(result)
+    }
+
+    fn see(&mut self, seen: &Seen) -> Result<Option<&'s Verdict>, String> {
+        let envelope = self.envelope();
+        self.script.see(seen, &View { body: &self.body, envelope: &envelope, closed: self.closed })
+    }
+
+    fn envelope(&self) -> String {
+        let envelope = self.session.envelope();
+        if envelope.reverse_path().is_none() {
+            return "none".to_owned();
+        }
+        let recipients: String = envelope.recipients().map(|to| format!(" {to}")).collect();
+        format!("{} ->{recipients}", envelope.reverse_path_text())
+    }
+
+    /// Looks at new output, and takes it as far as the peer reads it.
+    fn look(&mut self) -> Result<(), String> {
+        loop {
+            if !self.reading {
+                return Ok(());
+            }
+            let new = self.session.output()[self.looked_at..].to_vec();
+            self.looked_at += new.len();
+            for byte in new {
+                self.partial.push(byte);
+                if byte == b'\n' {
+                    self.line()?;
+                }
+            }
+            let length = self.session.output().len();
+            let sent = match self.plan.reading {
+                Reading::AtOnce => length,
+                Reading::Late => 0,
+                Reading::Trickle(n) => n.min(length),
+            };
+            if sent == 0 {
+                return Ok(());
+            }
+            self.session.output_sent(self.now, sent);
+            self.looked_at -= sent;
+            if !matches!(self.plan.reading, Reading::AtOnce) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has the peer read what waits, if it has to for something to happen. Gives whether there was something.
+    fn release(&mut self) -> bool {
+        let length = self.session.output().len();
+        if !self.reading || length == 0 {
+            return false;
+        }
+        let sent = match self.plan.reading {
+            Reading::Trickle(n) => n.min(length),
+            _ => length,
+        };
+        // The rest of a longer reply that was looked at already is not looked at again.
+        self.session.output_sent(self.now, sent);
+        self.looked_at -= sent;
+        true
+    }
+
+    /// A whole line of a reply has come.
+    fn line(&mut self) -> Result<(), String> {
+        let line = std::mem::take(&mut self.partial);
+        self.ensure(line.len() <= 512, "a reply line of 512 octets at the most")?;
+        self.ensure(!self.closed, "no output after the end")?;
+        let text = line.strip_suffix(b"\r\n").unwrap_or_default();
+        self.ensure(
+            text.len() >= 4 && text.iter().all(|b| matches!(b, b'\t' | 32..=126)),
+            "printable reply lines with CRLF",
+        )?;
+        let text = String::from_utf8_lossy(text).into_owned();
+        let code = &text[..3];
+        self.ensure(matches!(code.as_bytes(), [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9']), "a code of three digits")?;
+        self.ensure(self.open_reply.as_ref().is_none_or(|open| open == code), "one code on all lines of a reply")?;
+        let last = match text.as_bytes()[3] {
+            b'-' => false,
+            b' ' => true,
+            _ => return self.fail(&text, "a space or - behind the code"),
+        };
+        self.open_reply = if last { None } else { Some(code.to_owned()) };
+        if last {
+            self.replies.push(LoggedReply {
+                line: text.clone(),
+                cause: self.cause,
+                foreign: self.foreign,
+                in_message: self.in_message,
+                command: self.command.clone(),
+            });
+            self.in_message = false;
+        }
+        self.see(&Seen::Reply(text)).map(|_| ())
+    }
+
+    /// What holds whenever no event waits.
+    fn check_quiet(&mut self) -> Result<(), String> {
+        let config = &self.scenario.config;
+        let cap = config.limits.output.max(1024);
+        self.ensure(self.session.output().len() <= cap, "output below its limit")?;
+        // RFC 1870 §3 and RFC 6152 §3 let MAIL be longer.
+        let line = config.limits.command_line + 26 + if config.eight_bit_mime { 17 } else { 0 };
+        self.ensure(self.session.held() <= line, "no more of a line kept than a line may have")?;
+        match self.session.poll_timeout() {
+            None => self.ensure(self.closed, "a deadline while the session is open")?,
+            Some((at, _)) => {
+                self.ensure(!self.closed, "no deadline after the end")?;
+                self.ensure(at > self.now, "a deadline that lies ahead")?;
+            }
+        }
+        self.ensure(!self.closed || self.session.output().is_empty() || !self.reading, "no output after the end")?;
+        let before = self.state();
+        self.session.handle_timeout(self.now);
+        self.ensure(self.state() == before, "no change by a timeout before its time")?;
+        let step = self.session.handle_input(self.now, b"");
+        let nothing = step.used == 0 && step.event.is_none();
+        self.ensure(nothing && self.state() == before, "no change by empty input")?;
+        if !self.session.wants_input() {
+            let step = self.session.handle_input(self.now, b"QUIT\r\n");
+            let nothing = step.used == 0 && step.event.is_none();
+            self.ensure(nothing && self.state() == before, "no input used while none is wanted")?;
+        }
+        let event = self.session.poll_event();
+        self.ensure(event.is_none(), "no event out of nothing")
+    }
+
+    fn state(&self) -> impl PartialEq + use<'s> {
+        let session = &self.session;
+        (session.output().len(), session.held(), session.poll_timeout(), session.wants_input(), session.in_message())
+    }
+
+    /// The scenario is over. What is still open ends like a broken connection, and then nothing happens any more.
+    fn finish(&mut self) -> Result<(), String> {
+        let mut ends = usize::from(self.closed);
+        self.session.handle_reset(self.now);
+        while let Some(event) = self.session.poll_event() {
+            self.ensure(ends == 0, "nothing after the end")?;
+            match event {
+                Event::BodyAborted(_) => {
+                    self.ensure(self.message != Message::None, "an abort within a message")?;
+                    self.message = Message::None;
+                }
+                Event::Closed(_) => ends += 1,
+                other => return self.fail(&format!("{other:?}"), "an end"),
+            }
+        }
+        self.ensure(ends == 1, "an end, and one only")?;
+        self.ensure(self.message == Message::None, "each message committed or aborted before the end")?;
+        if let Some(question) = self.kept.take() {
+            let result = self.session.resolve(self.now, question.defer());
+            self.ensure(result == Err(ResolveError::Stale), "a stale answer after the end")?;
+        }
+        let later = self.now + Duration::from_secs(86_400);
+        self.session.handle_timeout(later);
+        self.session.handle_eof(later);
+        self.session.abandon(later);
+        self.session.body_paused(later);
+        self.session.body_resumed(later);
+        self.session.shutdown(later, ehlo_server::Shutdown::Now);
+        let step = self.session.handle_input(later, b"NOOP\r\n");
+        let nothing = step.event.is_none() && self.session.poll_event().is_none();
+        self.ensure(nothing, "nothing after the end")?;
+        self.ensure(self.session.poll_timeout().is_none(), "no deadline after the end")
+    }
+}
+
+/// A question as scenarios write it.
+pub(crate) fn show(pending: Pending<'_>) -> String {
+    let with = |params: &str| if params.is_empty() { String::new() } else { format!(" {params}") };
+    match pending {
+        Pending::Connect => "connect".to_owned(),
+        Pending::Hello { name, extended } => format!("{} {name}", if extended { "ehlo" } else { "helo" }),
+        Pending::Mail { from, params } => format!("mail {from}{}", with(params.as_str())),
+        Pending::Rcpt { to, params } => format!("rcpt {to}{}", with(params.as_str())),
+        Pending::Data => "data".to_owned(),
+        Pending::Commit { size } => format!("commit {size}"),
+        Pending::Vrfy(text) => format!("vrfy {text}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The answer, if the question can have it.
+fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
+    macro_rules! common {
+        ($token:expr) => {
+            match verdict {
+                Verdict::Accept => Some($token.accept()),
+                Verdict::Reject(reply) => Some($token.reject(reply.clone())),
+                Verdict::Defer(reply) => Some($token.defer(reply.clone())),
+                _ => None,
+            }
+        };
+    }
+    let with: Option<&Reply> = match verdict {
+        Verdict::AcceptWith(reply) => Some(reply),
+        _ => None,
+    };
+    match (question, with) {
+        (Question::Rcpt(token), Some(reply)) => Some(token.accept_with(reply.clone())),
+        (Question::Commit(token), Some(reply)) => Some(token.accept_with(reply.clone())),
+        (Question::Vrfy(token), Some(reply)) => Some(token.accept_with(reply.clone())),
+        (Question::Connect(token), _) => common!(token),
+        (Question::Hello(token), _) => common!(token),
+        (Question::Mail(token), _) => common!(token),
+        (Question::Rcpt(token), _) => common!(token),
+        (Question::Data(token), _) => common!(token),
+        (Question::Commit(token), _) => common!(token),
+        (Question::Vrfy(token), _) => common!(token),
+        _ => None,
+    }
+}

@@ -1,0 +1,471 @@
+//! Scenario files: what their lines mean. The notation is described in `tests/scenarios/README.md`.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode};
+use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Questions, Reason, Shutdown};
+
+use crate::escape::unescape;
+
+/// A scenario, read from its file.
+pub(crate) struct Scenario {
+    /// The file's name without its ending.
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// What a line, or several `C` lines, tell.
+pub(crate) struct Step {
+    /// The number of its (last) line, from 1.
+    pub(crate) line: usize,
+    /// As it stands in the file.
+    pub(crate) text: String,
+    pub(crate) kind: Kind,
+}
+
+pub(crate) enum Kind {
+    Do(Act),
+    Expect(Expect),
+}
+
+/// What the runner does.
+pub(crate) enum Act {
+    Send(Vec<u8>),
+    After(Duration),
+    Eof,
+    Reset,
+    Shutdown(Shutdown),
+    PauseBody,
+    ResumeBody,
+    StopReading,
+    Read,
+    /// To the question that was answered `later`; it comes too late if the flag is set.
+    Answer(Verdict, bool),
+}
+
+/// What has to happen, or to hold.
+pub(crate) enum Expect {
+    Reply {
+        pattern: Pattern,
+        times: usize,
+    },
+    /// The question as it is shown, and the answer.
+    Ask(String, Verdict),
+    Aborted(AbortReason),
+    Closed(CloseReason),
+    /// Holds: the message as far as it came.
+    Body(Vec<u8>),
+    /// Holds: the open transaction.
+    Envelope(String),
+    /// Holds: the session is not over.
+    Open,
+}
+
+pub(crate) enum Pattern {
+    Exactly(String),
+    /// Three digits, any of which may be a letter that stands for each digit; a `-` for a line that is not the last; an enhanced code
+    /// of the same kind.
+    Like {
+        code: String,
+        more: bool,
+        enhanced: Option<String>,
+    },
+}
+
+#[derive(Clone)]
+pub(crate) enum Verdict {
+    Accept,
+    AcceptWith(Reply),
+    Reject(Reply),
+    Defer(Reply),
+    /// By an `answer` line further down.
+    Later,
+    /// The question is lost, and nobody notices.
+    Never,
+    /// The question is lost, and the driver notices.
+    Drop,
+}
+
+impl Pattern {
+    pub(crate) fn fits(&self, line: &str) -> bool {
+        match self {
+            Self::Exactly(text) => text == line,
+            Self::Like { code, more, enhanced } => {
+                let Some((digits, rest)) = line.split_at_checked(3) else { return false };
+                let separator = if *more { '-' } else { ' ' };
+                let Some(text) = rest.strip_prefix(separator) else { return false };
+                let found = text.split(' ').next().unwrap_or_default();
+                like(code, digits) && enhanced.as_ref().is_none_or(|e| like_code(e, found))
+            }
+        }
+    }
+}
+
+fn like(pattern: &str, digits: &str) -> bool {
+    pattern.len() == digits.len()
+        && pattern.chars().zip(digits.chars()).all(|(p, d)| p == d || (p.is_ascii_alphabetic() && d.is_ascii_digit()))
+}
+
+fn like_code(pattern: &str, code: &str) -> bool {
+    let parts = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (pattern, code) = (parts(pattern), parts(code));
+    let fits = |(p, c): (&String, &String)| number(c) && (p == c || p.chars().all(|p| p.is_ascii_alphabetic()));
+    pattern.len() == code.len() && pattern.iter().zip(&code).all(fits)
+}
+
+impl Expect {
+    /// Whether it holds or not at a moment, and nothing has to happen for it.
+    pub(crate) fn is_state(&self) -> bool {
+        matches!(self, Self::Body(_) | Self::Envelope(_) | Self::Open)
+    }
+}
+
+/// All scenarios of a folder, by name.
+///
+/// # Errors
+///
+/// Each line that cannot be read, with its file and number.
+pub(crate) fn read_all(folder: &Path) -> Result<Vec<Scenario>, Vec<String>> {
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .map_err(|error| vec![format!("{}: {error}", folder.display())])?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "scenario"))
+        .collect();
+    paths.sort();
+    let (mut scenarios, mut errors) = (Vec::new(), Vec::new());
+    for path in paths {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                errors.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+        };
+        match Scenario::parse(&name, &text) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err((line, error)) => errors.push(format!("{name}.scenario:{line}: {error}")),
+        }
+    }
+    if errors.is_empty() { Ok(scenarios) } else { Err(errors) }
+}
+
+impl Scenario {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, (usize, String)> {
+        let config = Config::new("mx.test").map_err(|error| (0, error.to_string()))?;
+        let mut scenario = Self { name: name.to_owned(), config, steps: Vec::new() };
+        // Whether a further C line belongs to the flight before it.
+        let mut in_flight = false;
+        for (index, line) in text.lines().enumerate() {
+            let number = index + 1;
+            let fail = |error: String| (number, error);
+            if line.starts_with('#') {
+                continue;
+            }
+            if line.trim().is_empty() {
+                in_flight = false;
+                continue;
+            }
+            if let Some(settings) = line.strip_prefix("config:") {
+                if !scenario.steps.is_empty() {
+                    return Err(fail("config comes before everything else".to_owned()));
+                }
+                for setting in settings.split_whitespace() {
+                    scenario.set(setting).map_err(fail)?;
+                }
+                continue;
+            }
+            let bytes = sent(line).map_err(fail)?;
+            if let (Some(bytes), true, Some(Step { kind: Kind::Do(Act::Send(flight)), text, line: last })) =
+                (&bytes, in_flight, scenario.steps.last_mut())
+            {
+                flight.extend_from_slice(bytes);
+                *text = format!("{text}\n{line}");
+                *last = number;
+                continue;
+            }
+            in_flight = bytes.is_some();
+            let kind = match bytes {
+                Some(bytes) => Kind::Do(Act::Send(bytes)),
+                None => parse_line(line).map_err(fail)?,
+            };
+            scenario.steps.push(Step { line: number, text: line.to_owned(), kind });
+        }
+        if scenario.steps.is_empty() {
+            return Err((1, "nothing happens in it".to_owned()));
+        }
+        Ok(scenario)
+    }
+
+    /// One `key=value` of a config line.
+    fn set(&mut self, setting: &str) -> Result<(), String> {
+        let (key, value) = setting.split_once('=').ok_or_else(|| format!("{setting} is no key=value"))?;
+        if key == "hostname" {
+            // The name is the only setting that cannot be changed afterwards, so it is asked for first.
+            let old = std::mem::replace(&mut self.config, Config::new(value).map_err(|e| format!("{value}: {e}"))?);
+            self.config.limits = old.limits;
+            self.config.timeouts = old.timeouts;
+            self.config.questions = old.questions;
+            self.config.bare_line_ends = old.bare_line_ends;
+            self.config.pipelining = old.pipelining;
+            self.config.eight_bit_mime = old.eight_bit_mime;
+            self.config.enhanced_status_codes = old.enhanced_status_codes;
+            return Ok(());
+        }
+        let config = &mut self.config;
+        let (limits, timeouts) = (&mut config.limits, &mut config.timeouts);
+        match key {
+            "questions" => config.questions = questions(value)?,
+            "bare-line-ends" => {
+                config.bare_line_ends = match value {
+                    "reject" => BareLineEnds::Reject,
+                    "keep" => BareLineEnds::Keep,
+                    _ => return Err(format!("bare-line-ends={value} is neither reject nor keep")),
+                }
+            }
+            "pipelining" => config.pipelining = on(value)?,
+            "8bitmime" => config.eight_bit_mime = on(value)?,
+            "enhanced-status-codes" => config.enhanced_status_codes = on(value)?,
+            "command-line" => limits.command_line = number(value)?,
+            "discarded-line" => limits.discarded_line = number(value)?,
+            "message-size" => limits.message_size = number(value)?,
+            "refused-body" => limits.refused_body = number(value)?,
+            "recipients" => limits.recipients = number(value)?,
+            "envelope" => limits.envelope = number(value)?,
+            "output" => limits.output = number(value)?,
+            "bad-commands" => limits.bad_commands = number(value)?,
+            "idle-commands" => limits.idle_commands = number(value)?,
+            "command-timeout" => timeouts.command = duration(value)?,
+            "body-timeout" => timeouts.body = duration(value)?,
+            "flush-timeout" => timeouts.flush = duration(value)?,
+            "answer-timeout" => timeouts.answer = duration(value)?,
+            "commit-timeout" => timeouts.commit = duration(value)?,
+            "sink-timeout" => timeouts.sink = duration(value)?,
+            _ => return Err(format!("there is no setting {key}")),
+        }
+        Ok(())
+    }
+}
+
+fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("{text} is no number that fits"))
+}
+
+fn on(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{text} is neither on nor off")),
+    }
+}
+
+fn questions(text: &str) -> Result<Questions, String> {
+    text.split(',').try_fold(Questions::NONE, |set, name| {
+        let one = match name {
+            "all" => Questions::ALL,
+            "none" => Questions::NONE,
+            "connect" => Questions::CONNECT,
+            "hello" => Questions::HELLO,
+            "mail" => Questions::MAIL,
+            "rcpt" => Questions::RCPT,
+            "data" => Questions::DATA,
+            "vrfy" => Questions::VRFY,
+            _ => return Err(format!("there is no question {name}")),
+        };
+        Ok(set | one)
+    })
+}
+
+/// `4m59s`, `10ms`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text} is no duration such as 4m59s");
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let count: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let letters = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
+        total += match &rest[digits..digits + letters] {
+            "ms" => Duration::from_millis(count),
+            "s" => Duration::from_secs(count),
+            "m" => Duration::from_secs(60 * count),
+            "h" => Duration::from_secs(3600 * count),
+            _ => return Err(wrong()),
+        };
+        rest = &rest[digits + letters..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+}
+
+/// The bytes of a `C` line.
+fn sent(line: &str) -> Result<Option<Vec<u8>>, String> {
+    if let Some(text) = line.strip_prefix("C:") {
+        let text = text.strip_prefix(' ').unwrap_or(text);
+        return Ok(Some([text.as_bytes(), b"\r\n"].concat()));
+    }
+    if let Some(text) = line.strip_prefix("C~") {
+        return unescape(text.strip_prefix(' ').unwrap_or(text)).map(Some);
+    }
+    Ok(None)
+}
+
+fn parse_line(line: &str) -> Result<Kind, String> {
+    if let Some(rest) = line.strip_prefix("S") {
+        return Ok(Kind::Expect(parse_reply(rest)?));
+    }
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    Ok(match word {
+        "after" => Kind::Do(Act::After(duration(rest)?)),
+        "eof" => Kind::Do(Act::Eof),
+        "reset" => Kind::Do(Act::Reset),
+        "shutdown" => Kind::Do(Act::Shutdown(match rest {
+            "graceful" => Shutdown::Graceful,
+            "now" => Shutdown::Now,
+            _ => return Err("shutdown is graceful or now".to_owned()),
+        })),
+        "pause-body" => Kind::Do(Act::PauseBody),
+        "resume-body" => Kind::Do(Act::ResumeBody),
+        "stop-reading" => Kind::Do(Act::StopReading),
+        "read" => Kind::Do(Act::Read),
+        "answer" => {
+            let (verdict, late) = match rest.strip_suffix(" is stale") {
+                Some(verdict) => (verdict, true),
+                None => (rest, false),
+            };
+            Kind::Do(Act::Answer(parse_verdict(verdict)?, late))
+        }
+        "ask" => {
+            let (_, verdict) = rest.rsplit_once("-> ").ok_or("ask needs -> and an answer")?;
+            let question = rest[..rest.len() - verdict.len() - "-> ".len()].trim_end();
+            Kind::Expect(Expect::Ask(question.to_owned(), parse_verdict(verdict)?))
+        }
+        "aborted" => Kind::Expect(Expect::Aborted(parse_abort(rest)?)),
+        "closed" => Kind::Expect(Expect::Closed(parse_close(rest)?)),
+        "body" => {
+            let text = rest.strip_prefix('"').and_then(|r| r.strip_suffix('"')).ok_or("body needs \"text\"")?;
+            Kind::Expect(Expect::Body(unescape(text)?))
+        }
+        "envelope" => Kind::Expect(Expect::Envelope(rest.to_owned())),
+        "open" => Kind::Expect(Expect::Open),
+        _ => return Err(format!("there is no line that begins with {word}")),
+    })
+}
+
+/// What stands behind the `S` of a reply line: `: text`, `? 5yz`, `*100: text`.
+fn parse_reply(rest: &str) -> Result<Expect, String> {
+    let (times, rest) = match rest.strip_prefix('*') {
+        None => (1, rest),
+        Some(rest) => {
+            let digits = rest.find([':', '?']).ok_or("S* needs a number and a colon")?;
+            (number(&rest[..digits])?, &rest[digits..])
+        }
+    };
+    if let Some(text) = rest.strip_prefix(": ") {
+        return Ok(Expect::Reply { pattern: Pattern::Exactly(text.to_owned()), times });
+    }
+    let text = rest.strip_prefix("? ").ok_or("a reply is written S: TEXT, or S? PATTERN")?;
+    let (code, enhanced) = text.split_once(' ').map_or((text, None), |(code, e)| (code, Some(e.to_owned())));
+    let (code, more) = code.strip_suffix('-').map_or((code, false), |code| (code, true));
+    if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(format!("{code} is no pattern of three digits"));
+    }
+    Ok(Expect::Reply { pattern: Pattern::Like { code: code.to_owned(), more, enhanced }, times })
+}
+
+fn parse_verdict(text: &str) -> Result<Verdict, String> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let bare = |verdict| if rest.is_empty() { Ok(verdict) } else { Err(format!("{word} takes no reply")) };
+    match word {
+        "accept" => bare(Verdict::Accept),
+        "later" => bare(Verdict::Later),
+        "never" => bare(Verdict::Never),
+        "drop" => bare(Verdict::Drop),
+        "accept-with" => Ok(Verdict::AcceptWith(parse_server_reply(rest)?)),
+        "reject" => Ok(Verdict::Reject(parse_server_reply(rest)?)),
+        "defer" => Ok(Verdict::Defer(parse_server_reply(rest)?)),
+        _ => Err(format!("there is no answer {word}")),
+    }
+}
+
+/// `550 5.1.1 text`, or `554 text`; `\n` begins a new line.
+fn parse_server_reply(text: &str) -> Result<Reply, String> {
+    let (code, rest) = text.split_once(' ').ok_or("a reply has a code and a text")?;
+    let code = ReplyCode::new(number(code)?).ok_or_else(|| format!("{code} is no reply code"))?;
+    let (enhanced, rest) = match EnhancedCode::parse_prefix(rest.as_bytes()) {
+        Some((enhanced, length)) => (Some(enhanced), rest[length..].trim_start()),
+        None => (None, rest),
+    };
+    let rest = String::from_utf8(unescape(rest)?).map_err(|error| error.to_string())?;
+    Reply::new(code, enhanced, rest).map_err(|error| error.to_string())
+}
+
+const REASONS: [(&str, Reason); 6] = [
+    ("command", Reason::Command),
+    ("body", Reason::Body),
+    ("flush", Reason::Flush),
+    ("answer", Reason::Answer),
+    ("commit", Reason::Commit),
+    ("sink", Reason::Sink),
+];
+
+fn parse_reason(text: &str) -> Result<Reason, String> {
+    let found = REASONS.iter().find(|(name, _)| *name == text).ok_or_else(|| format!("there is no deadline {text}"))?;
+    Ok(found.1)
+}
+
+fn show_reason(reason: Reason) -> &'static str {
+    REASONS.iter().find(|(_, r)| *r == reason).map_or("?", |(name, _)| name)
+}
+
+fn parse_abort(text: &str) -> Result<AbortReason, String> {
+    Ok(match text.split_once(' ').unwrap_or((text, "")) {
+        ("too-large", "") => AbortReason::TooLarge,
+        ("bare-line-end", "") => AbortReason::BareLineEnd,
+        ("disconnected", "") => AbortReason::Disconnected,
+        ("timed-out", reason) => AbortReason::TimedOut(parse_reason(reason)?),
+        _ => return Err(format!("there is no reason to abort {text}")),
+    })
+}
+
+pub(crate) fn show_abort(reason: AbortReason) -> String {
+    match reason {
+        AbortReason::TooLarge => "aborted too-large".to_owned(),
+        AbortReason::BareLineEnd => "aborted bare-line-end".to_owned(),
+        AbortReason::Disconnected => "aborted disconnected".to_owned(),
+        AbortReason::TimedOut(reason) => format!("aborted timed-out {}", show_reason(reason)),
+        other => format!("aborted {other:?}"),
+    }
+}
+
+fn parse_close(text: &str) -> Result<CloseReason, String> {
+    Ok(match text.split_once(' ').unwrap_or((text, "")) {
+        ("quit", "") => CloseReason::Quit,
+        ("disconnected", "") => CloseReason::Disconnected,
+        ("refused", "") => CloseReason::Refused,
+        ("too-many-errors", "") => CloseReason::TooManyErrors,
+        ("too-many-commands", "") => CloseReason::TooManyCommands,
+        ("endless", "") => CloseReason::Endless,
+        ("shutdown", "") => CloseReason::Shutdown,
+        ("timed-out", reason) => CloseReason::TimedOut(parse_reason(reason)?),
+        _ => return Err(format!("there is no reason to close {text}")),
+    })
+}
+
+pub(crate) fn show_close(reason: CloseReason) -> String {
+    let word = match reason {
+        CloseReason::Quit => "quit",
+        CloseReason::Disconnected => "disconnected",
+        CloseReason::Refused => "refused",
+        CloseReason::TooManyErrors => "too-many-errors",
+        CloseReason::TooManyCommands => "too-many-commands",
+        CloseReason::Endless => "endless",
+        CloseReason::Shutdown => "shutdown",
+        CloseReason::TimedOut(reason) => return format!("closed timed-out {}", show_reason(reason)),
+        other => return format!("closed {other:?}"),
+    };
+    format!("closed {word}")
+}

@@ -1,0 +1,42 @@
+//! Each reply that the session gives by itself is one that the registry of replies allows at that moment.
+
+use ehlo_server::codec::codes::Stage;
+use ehlo_server::codec::{CommandLine, ReplyCode};
+
+use crate::bare::{self, Cause, LoggedReply};
+use crate::splits::{Cuts, Plan, Reading};
+
+/// The moment at which the reply came, and its code.
+fn stage(reply: &LoggedReply, first: bool) -> (Stage, ReplyCode) {
+    let code = reply.line[..3].parse().ok().and_then(ReplyCode::new).expect("the runner has checked the digits");
+    let stage = if first {
+        Stage::Connect
+    } else if reply.in_message {
+        Stage::DataEnd
+    } else {
+        let line = reply.command.strip_suffix(b"\r\n").or(reply.command.strip_suffix(b"\n")).unwrap_or(&reply.command);
+        CommandLine::split(line).verb.map_or(Stage::UnknownVerb, Stage::Verb)
+    };
+    (stage, code)
+}
+
+#[test]
+fn every_reply_is_legal_for_what_it_answers() {
+    let plan = Plan { cuts: Cuts::Every(1), reading: Reading::AtOnce };
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for scenario in crate::scenarios() {
+        let run = bare::play(&scenario, &plan).unwrap_or_else(|error| panic!("{error}"));
+        for (index, reply) in run.replies.iter().enumerate().filter(|(_, reply)| !reply.foreign) {
+            let (stage, code) = stage(reply, index == 0);
+            // RFC 5321 §3.8: a server that has to close says 421, whatever it was asked or not.
+            let unasked =
+                matches!(reply.cause, Cause::Time | Cause::Shutdown) && code == ReplyCode::SERVICE_NOT_AVAILABLE;
+            if !unasked && !stage.permits(code) {
+                wrong.push(format!("{}: {} answers {stage:?}", scenario.name, reply.line));
+            }
+            checked += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "replies that no RFC allows:\n{}", wrong.join("\n"));
+    assert!(checked > 500, "only {checked} replies were looked at");
+}
