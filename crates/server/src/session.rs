@@ -147,9 +147,6 @@ impl Session {
             if let Some(event) = self.events.pop() {
                 return Step { used, event: Some(event) };
             }
-            if self.phase == Phase::Closed {
-                return Step { used: input.len(), event: None };
-            }
             if used == input.len() || !self.wants_input() {
                 return Step { used, event: None };
             }
