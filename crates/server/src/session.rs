@@ -347,6 +347,12 @@ impl Session {
         self.note_output(now);
     }
 
+    /// Replies without an enhanced code.
+    fn reply_plain(&mut self, now: Instant, reply: &Reply) {
+        self.output.push_plain(reply);
+        self.note_output(now);
+    }
+
     fn note_output(&mut self, now: Instant) {
         if self.flush.is_none() {
             self.flush = Some(now + self.config.timeouts.flush);

@@ -125,8 +125,7 @@ impl Session {
 
     fn refuse(&mut self, now: Instant, kind: Kind, reply: &Reply) {
         if matches!(kind, Kind::Hello { .. }) {
-            self.output.push_plain(reply);
-            self.note_output(now);
+            self.reply_plain(now, reply);
         } else {
             self.reply(now, reply);
         }
@@ -150,8 +149,7 @@ impl Session {
         }
         let may_greet = [ReplyCode::TRANSACTION_FAILED, ReplyCode::DOES_NOT_ACCEPT_MAIL].contains(&reply.code());
         let reply = if may_greet { reply } else { replies::NO_SERVICE };
-        self.output.push_plain(&reply);
-        self.note_output(now);
+        self.reply_plain(now, &reply);
         self.enter(now, State::Refused);
     }
 

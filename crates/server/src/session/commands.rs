@@ -36,7 +36,7 @@ impl Session {
         let command = CommandLine::split(line);
         let mail = command.verb == Some(Verb::Mail);
         if line.len() + 2 > self.config.limits.command_line && !mail {
-            return self.bad_command(now, &replies::LINE_TOO_LONG);
+            return self.refuse_command(now, command.verb, &replies::LINE_TOO_LONG);
         }
         let Some(verb) = command.verb else {
             return self.bad_command(now, &ehlo_codec::SyntaxError::UnknownCommand.reply());
@@ -57,7 +57,7 @@ impl Session {
             return if matches!(verb, Verb::Rcpt | Verb::Data) {
                 self.refuse_follower(now, &reply);
             } else {
-                self.bad_command(now, &reply);
+                self.refuse_command(now, Some(verb), &reply);
             };
         }
         if row.idle && self.temper.idle_command() {
@@ -65,7 +65,7 @@ impl Session {
         }
         match command.parse() {
             Ok(command) => self.obey(now, line, state, &command),
-            Err(error) => self.bad_command(now, &error.reply()),
+            Err(error) => self.refuse_command(now, Some(verb), &error.reply()),
         }
     }
 
@@ -167,12 +167,20 @@ impl Session {
         }
     }
 
-    /// Refuses a command, and the session if that was one too many.
-    fn bad_command(&mut self, now: Instant, reply: &Reply) {
-        self.reply(now, reply);
+    /// Refuses a command, and the session if that was one too many. No reply to EHLO or HELO has an enhanced code (RFC 2034 §4).
+    fn refuse_command(&mut self, now: Instant, verb: Option<Verb>, reply: &Reply) {
+        if matches!(verb, Some(Verb::Ehlo | Verb::Helo)) {
+            self.reply_plain(now, reply);
+        } else {
+            self.reply(now, reply);
+        }
         if self.temper.bad_command() {
             self.close_with(now, &replies::TOO_MANY_ERRORS, CloseReason::TooManyErrors);
         }
+    }
+
+    fn bad_command(&mut self, now: Instant, reply: &Reply) {
+        self.refuse_command(now, None, reply);
     }
 }
 
