@@ -64,6 +64,8 @@ struct Bare<'s> {
     eof: Eof,
     /// Whether the peer reads at all.
     reading: bool,
+    /// The peer has just read something.
+    took: bool,
     /// How much of the output has been looked at.
     looked_at: usize,
     /// The code of a reply whose last line has not come.
@@ -106,6 +108,7 @@ pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
         pending: VecDeque::new(),
         eof: Eof::No,
         reading: true,
+        took: false,
         looked_at: 0,
         open_reply: None,
         partial: Vec::new(),
@@ -214,8 +217,12 @@ impl<'s> Bare<'s> {
             if let Some(piece) = self.pending.front().copied() {
                 if self.closed {
                     self.pending.clear();
-                } else if !self.feed(piece)? && !self.release() {
-                    return Ok(());
+                } else {
+                    self.took = false;
+                    let changed = self.feed(piece)?;
+                    if !changed && !self.took && !self.release() {
+                        return Ok(());
+                    }
                 }
                 continue;
             }
@@ -386,6 +393,7 @@ impl<'s> Bare<'s> {
             }
             self.session.output_sent(self.now, sent);
             self.looked_at -= sent;
+            self.took = true;
             if !matches!(self.plan.reading, Reading::AtOnce) {
                 return Ok(());
             }
