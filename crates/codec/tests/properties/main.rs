@@ -1,0 +1,6 @@
+//! Laws of the codec: what is written is read back, bytes of any kind do no harm, and work grows with the input and no faster.
+
+mod any_bytes;
+mod effort;
+mod round_trip;
+mod strategies;
