@@ -29,7 +29,7 @@ fn scenarios() -> Vec<Scenario> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/server");
     match format::read_all(&folder) {
         Ok(scenarios) => {
-            assert!(scenarios.len() >= 1, "the scenarios are not in {}", folder.display());
+            assert!(scenarios.len() >= 100, "the scenarios are not in {}", folder.display());
             scenarios
         }
         Err(errors) => panic!("{}", errors.join("\n")),
