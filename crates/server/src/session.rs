@@ -242,8 +242,8 @@ impl Session {
 
     /// The sink takes the body again.
     pub fn body_resumed(&mut self, now: Instant) {
-        if self.paused {
-            self.paused = false;
+        // A session that has given the message up in the meantime has another deadline.
+        if std::mem::take(&mut self.paused) && self.phase == Phase::Body {
             self.deadline = (now + self.config.timeouts.body, Reason::Body);
         }
     }
