@@ -153,8 +153,8 @@ impl Session {
         self.enter(now, State::Refused);
     }
 
-    /// Waits for the next command in the state in which the question was asked.
-    fn go_on(&mut self, now: Instant) {
+    /// Waits for the next command, with the session's state unchanged.
+    pub(super) fn go_on(&mut self, now: Instant) {
         if let Phase::Command(state) = self.phase {
             self.enter(now, state);
         }

@@ -23,7 +23,10 @@ impl Session {
         match frame {
             Framed::NeedMore => {}
             Framed::Line(line) => self.handle_command(now, line),
-            Framed::Fault(fault) => self.bad_command(now, fault_reply(fault)),
+            Framed::Fault(fault) => {
+                self.go_on(now);
+                self.bad_command(now, fault_reply(fault));
+            }
             Framed::Hopeless => self.close_with(now, &replies::ENDLESS_LINE, CloseReason::Endless),
         }
         self.framer = framer;
@@ -32,7 +35,7 @@ impl Session {
 
     fn handle_command(&mut self, now: Instant, line: &[u8]) {
         let Phase::Command(state) = self.phase else { return };
-        self.enter(now, state);
+        self.go_on(now);
         let command = CommandLine::split(line);
         let mail = command.verb == Some(Verb::Mail);
         if line.len() + 2 > self.config.limits.command_line && !mail {
