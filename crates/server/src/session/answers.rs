@@ -129,15 +129,13 @@ impl Session {
         } else {
             self.reply(now, reply);
         }
-        if kind == Kind::Commit {
+        // RFC 5321 §3.8: behind a 421 the server closes.
+        if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE {
+            self.close(now, CloseReason::Refused);
+        } else if kind == Kind::Commit {
             self.end_transaction(now);
         } else {
             self.go_on(now);
-        }
-        // RFC 5321 §3.8: behind a 421 the server closes.
-        if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.phase, Phase::Closing(_) | Phase::Closed)
-        {
-            self.close(now, CloseReason::Refused);
         }
     }
 
