@@ -374,7 +374,12 @@ impl Session {
     }
 
     fn close_with(&mut self, now: Instant, reply: &Reply, reason: CloseReason) {
-        self.reply(now, reply);
+        // A greeting has no enhanced code (RFC 2034 §4).
+        if self.phase == Phase::Connecting {
+            self.reply_plain(now, reply);
+        } else {
+            self.reply(now, reply);
+        }
         self.close(now, reason);
     }
 
