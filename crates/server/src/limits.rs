@@ -62,7 +62,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// For the peer to read replies. Default: 5 minutes.
     pub flush: Duration,
-    /// For the application's answer to a question about the connection or envelope; 451 then. Default: 2 minutes; the client waits
+    /// For the application's answer to a question about the connection or envelope; then the session answers by itself, see
+    /// [`Question`](crate::Question). Default: 2 minutes; the client waits
     /// for 5 (§4.5.3.2.2, §4.5.3.2.3).
     pub answer: Duration,
     /// For the application to say that a message is safe; 451 then. Default: 9 minutes; the client waits for 10 (§4.5.3.2.6).

@@ -49,8 +49,9 @@ impl BitOr for Questions {
 
 /// A decision for the application: an owned token, to be answered once.
 ///
-/// A token that is dropped without an answer leaves its session parked until its deadline; then the session answers 451 by itself.
-/// A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
+/// A token that is dropped without an answer leaves its session parked until its deadline; then the session answers by itself: 451,
+/// or where that is no reply to the command (RFC 5321 §4.3.2), 252 to VRFY, and to EHLO and to a connection 421, behind which it
+/// closes. A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
 #[derive(Debug)]
 #[must_use = "the session waits for an answer"]
 #[non_exhaustive]
@@ -72,16 +73,17 @@ pub enum Question {
 }
 
 impl Question {
-    /// Refuses what was asked about for now, with 451 4.3.0 (421 4.3.2 for the connection itself).
+    /// Refuses what was asked about for now, as the session does when it gets no answer: with 451 4.3.0; a connection and EHLO with
+    /// 421 4.3.2, which closes; VRFY is told 252, that nothing was verified.
     pub fn defer(self) -> Answer {
         match self {
             Self::Connect(token) => token.defer(replies::UNAVAILABLE),
-            Self::Hello(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Hello(token) => token.defer(replies::UNAVAILABLE),
             Self::Mail(token) => token.defer(replies::LOCAL_ERROR),
             Self::Rcpt(token) => token.defer(replies::LOCAL_ERROR),
             Self::Data(token) => token.defer(replies::LOCAL_ERROR),
             Self::Commit(token) => token.defer(replies::LOCAL_ERROR),
-            Self::Vrfy(token) => token.defer(replies::LOCAL_ERROR),
+            Self::Vrfy(token) => token.accept(),
         }
     }
 }

@@ -26,7 +26,7 @@ impl Session {
         Ok(())
     }
 
-    /// The token of the open question is lost: 451 instead of an answer, as at the deadline, but at once.
+    /// The token of the open question is lost: the session answers by itself, as at the deadline, but at once.
     pub fn abandon(&mut self, now: Instant) {
         if let Some(asked) = self.asked {
             self.answer_late(now, if asked.kind == Kind::Commit { Reason::Commit } else { Reason::Answer });
@@ -57,11 +57,19 @@ impl Session {
     pub(super) fn answer_late(&mut self, now: Instant, reason: Reason) {
         let Some(asked) = self.asked.take() else { return };
         match asked.kind {
-            Kind::Connect => return self.close_with(now, &replies::UNAVAILABLE, CloseReason::TimedOut(reason)),
-            Kind::Commit => self.abort(AbortReason::TimedOut(reason)),
-            _ => {}
+            Kind::Connect => self.close_with(now, &replies::UNAVAILABLE, CloseReason::TimedOut(reason)),
+            // RFC 5321 §4.3.2 has no 451 for EHLO and VRFY.
+            Kind::Hello { .. } => {
+                self.reply_plain(now, &replies::UNAVAILABLE);
+                self.close(now, CloseReason::TimedOut(reason));
+            }
+            Kind::Vrfy => self.accept(now, asked.kind),
+            Kind::Commit => {
+                self.abort(AbortReason::TimedOut(reason));
+                self.refuse(now, asked.kind, &replies::LOCAL_ERROR);
+            }
+            Kind::Mail | Kind::Rcpt | Kind::Data => self.refuse(now, asked.kind, &replies::LOCAL_ERROR),
         }
-        self.decide(now, asked.kind, Verdict::Reply(replies::LOCAL_ERROR));
         self.shutdown_if_asked(now);
     }
 
