@@ -254,6 +254,8 @@ impl<'s> Bare<'s> {
             self.cause = Cause::Peer;
         }
         let changed = used > 0 || event.is_some();
+        let stopped = event.is_none() && !rest.is_empty();
+        self.ensure(!stopped || !self.session.wants_input(), "all input used unless something is waited for")?;
         self.ensure(wanted || !changed, "no input used while none is wanted")?;
         self.pending.pop_front();
         if !rest.is_empty() {
@@ -268,14 +270,8 @@ impl<'s> Bare<'s> {
             event => event,
         };
         self.look()?;
-        match event {
-            Some(event) => self.event(event, piece)?,
-            None => {
-                self.ensure(
-                    rest.is_empty() || !self.session.wants_input(),
-                    "all input used unless something is waited for",
-                )?;
-            }
+        if let Some(event) = event {
+            self.event(event, piece)?;
         }
         Ok(changed)
     }

@@ -1,0 +1,172 @@
+//! What a seed decides before the run begins: the settings, the mail, and what will go wrong.
+
+use crate::rng::Rng;
+use ehlo_client::codec::{BodyType, ForwardPath, ReversePath, Stuffed, Stuffer};
+use ehlo_server::{Limits, Questions, Timeouts};
+use std::time::Duration;
+
+/// How rough the run is, in percent of the occasions.
+#[derive(Clone, Debug)]
+pub(crate) struct Weather {
+    /// Nothing goes wrong: then all mail must be delivered.
+    pub(crate) calm: bool,
+    /// Delays of minutes.
+    pub(crate) long: usize,
+    /// Questions answered by no or not now.
+    pub(crate) refuse: usize,
+    /// Questions answered late, never, or to another session.
+    pub(crate) lose: usize,
+    /// Pieces of a body behind which the sink pauses.
+    pub(crate) pause: usize,
+    pub(crate) fault: Option<(Duration, Fault)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The connection breaks for both.
+    Reset,
+    /// The client is gone, without a word.
+    ClientDies,
+    /// The server is gone, but not what it stored.
+    ServerDies,
+    /// The server reads an end, and the client is still there.
+    HalfClose,
+    ShutdownGraceful,
+    ShutdownNow,
+    ClientQuits,
+}
+
+impl Weather {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        if rng.percent(25) {
+            return Self { calm: true, long: 0, refuse: 0, lose: 0, pause: rng.below(20), fault: None };
+        }
+        const FAULTS: [Fault; 7] = [
+            Fault::Reset,
+            Fault::ClientDies,
+            Fault::ServerDies,
+            Fault::HalfClose,
+            Fault::ShutdownGraceful,
+            Fault::ShutdownNow,
+            Fault::ClientQuits,
+        ];
+        let spells = [Duration::from_millis(20), Duration::from_secs(2), Duration::from_secs(900)];
+        let within = rng.pick(&spells).as_micros() as usize;
+        Self {
+            calm: false,
+            long: if rng.percent(30) { rng.below(10) } else { 0 },
+            refuse: if rng.percent(60) { rng.below(40) } else { 0 },
+            lose: if rng.percent(40) { rng.below(30) } else { 0 },
+            pause: rng.below(30),
+            fault: rng.percent(60).then(|| (Duration::from_micros(rng.below(within) as u64), *rng.pick(&FAULTS))),
+        }
+    }
+}
+
+/// One message, and what the other end must find of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) from: String,
+    pub(crate) to: Vec<String>,
+    /// As it is stored.
+    pub(crate) body: Vec<u8>,
+    /// As it goes over the wire, without its end.
+    pub(crate) wire: Vec<u8>,
+    /// What ends it.
+    pub(crate) end: &'static [u8],
+    pub(crate) declared: Option<u64>,
+    pub(crate) kind: BodyType,
+}
+
+impl Message {
+    /// `id` is in the first line, so that no two messages are the same.
+    pub(crate) fn new(rng: &mut Rng, id: &str, calm: bool, most: usize) -> Self {
+        const PIECES: [&[u8]; 10] =
+            [b"\r\n", b".", b"\r\n.", b"\r\n..\r\n", b"a", b"text and more of it", b"\t ", b"=", b"\r\n\r\n", b"MAIL FROM:<x@y>"];
+        let length = if rng.percent(15) { most } else { most.min(600) };
+        let length = rng.below(length + 1);
+        let mut raw = format!("Id: {id}\r\n").into_bytes();
+        while raw.len() < length {
+            let piece = *rng.pick(&PIECES);
+            for _ in 0..rng.between(1, if rng.percent(3) { 200 } else { 2 }) {
+                raw.extend_from_slice(piece);
+            }
+        }
+        let kind = if !calm && rng.percent(15) { BodyType::EightBitMime } else { BodyType::SevenBit };
+        let (mut wire, mut stuffer, mut rest) = (Vec::new(), Stuffer::new(), &raw[..]);
+        loop {
+            let (used, stuffed) = stuffer.next(rest).expect("lines end in CRLF");
+            rest = &rest[used..];
+            match stuffed {
+                Stuffed::Bytes(bytes) => wire.extend_from_slice(bytes),
+                Stuffed::Dot => wire.push(b'.'),
+                Stuffed::NeedMore => break,
+            }
+        }
+        let mut body = raw.clone();
+        if !body.ends_with(b"\r\n") {
+            body.extend_from_slice(b"\r\n");
+        }
+        let to = (0..rng.between(1, 5))
+            .map(|i| match rng.below(6) {
+                0 => format!("<\"r {i}\"@{id}.example>"),
+                1 if i == 0 => "<Postmaster>".to_owned(),
+                _ => format!("<r{i}@{id}.example>"),
+            })
+            .collect();
+        Self {
+            from: if rng.percent(10) { "<>".to_owned() } else { format!("<{id}@client.example>") },
+            to,
+            wire,
+            end: stuffer.finish().expect("lines end in CRLF"),
+            declared: rng.percent(60).then_some(raw.len() as u64),
+            body,
+            kind,
+        }
+    }
+
+    pub(crate) fn sender(&self) -> ReversePath<'_> {
+        ReversePath::parse_prefix(self.from.as_bytes()).expect("a reverse-path").0
+    }
+
+    pub(crate) fn recipients(&self) -> Vec<ForwardPath<'_>> {
+        self.to.iter().map(|to| ForwardPath::parse_prefix(to.as_bytes()).expect("a forward-path").0).collect()
+    }
+}
+
+pub(crate) fn client_config(rng: &mut Rng) -> ehlo_client::Config {
+    let name = *rng.pick(&["client.example", "[192.0.2.1]"]);
+    ehlo_client::Config::new(name).expect("a name").pipelining(rng.percent(80))
+}
+
+pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
+    const ALL: [Questions; 6] =
+        [Questions::CONNECT, Questions::HELLO, Questions::MAIL, Questions::RCPT, Questions::DATA, Questions::VRFY];
+    let mut config = ehlo_server::Config::new("mx.example").expect("a name");
+    config.questions = ALL.into_iter().filter(|_| rng.percent(50)).fold(Questions::NONE, Questions::with);
+    config.pipelining = rng.percent(80);
+    config.enhanced_status_codes = rng.percent(70);
+    config.eight_bit_mime = rng.percent(70);
+    config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
+    config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
+    if !calm {
+        if rng.percent(20) {
+            config.limits.message_size = rng.between(10, 2000) as u64;
+            config.limits.refused_body = rng.between(10, 100_000) as u64;
+        }
+        if rng.percent(20) {
+            config.limits.recipients = rng.between(1, 3);
+        }
+        if rng.percent(20) {
+            let seconds = |n| Duration::from_secs(n);
+            config.timeouts = Timeouts::default();
+            config.timeouts.answer = seconds(rng.between(1, 60) as u64);
+            config.timeouts.commit = seconds(rng.between(1, 60) as u64);
+            config.timeouts.sink = seconds(rng.between(1, 60) as u64);
+            config.timeouts.command = seconds(rng.between(1, 600) as u64);
+            config.timeouts.body = seconds(rng.between(1, 600) as u64);
+            config.timeouts.flush = seconds(rng.between(1, 600) as u64);
+        }
+    }
+    config
+}
