@@ -1,20 +1,22 @@
 //! Replies on their way to the peer, under a cap.
 
 use ehlo_codec::{MAX_REPLY_LINE, Reply};
+use std::collections::VecDeque;
 
-/// Replies that wait to be written. One of many lines is written as there is room for each.
+/// Replies that wait to be written, never more of them than the cap. One that does not fit waits behind the buffer, and is written line
+/// by line as there is room; a session begins nothing new then, so few ever wait there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     buffer: Vec<u8>,
     sent: usize,
     cap: usize,
     enhanced: bool,
-    long: Option<Long>,
+    waiting: VecDeque<Waiting>,
 }
 
-/// A reply whose first lines are in the buffer.
+/// A reply whose first lines may be in the buffer already.
 #[derive(Clone, Debug)]
-struct Long {
+struct Waiting {
     reply: Reply,
     next_line: usize,
     enhanced: bool,
@@ -31,21 +33,25 @@ impl Output {
 
     /// Whether another reply may be begun.
     pub(crate) fn has_room(&self) -> bool {
-        self.long.is_none() && self.room() >= MAX_REPLY_LINE
+        self.waiting.is_empty() && self.room() >= MAX_REPLY_LINE
     }
 
     fn room(&self) -> usize {
-        self.cap.saturating_sub(self.buffer.len() - self.sent)
+        self.cap.saturating_sub(self.bytes().len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sent == self.buffer.len() && self.long.is_none()
+        self.sent == self.buffer.len() && self.waiting.is_empty()
     }
 
     pub(crate) fn sent(&mut self, n: usize) {
         self.sent += n;
         if self.sent == self.buffer.len() {
             self.buffer.clear();
+            self.sent = 0;
+        } else if self.sent >= self.cap / 2 {
+            // A peer that is always a little behind must not make the buffer grow.
+            self.buffer.drain(..self.sent);
             self.sent = 0;
         }
         self.fill();
@@ -61,33 +67,23 @@ impl Output {
     }
 
     fn push_as(&mut self, reply: &Reply, enhanced: bool) {
-        // A last reply must not be cut off by a longer one before it: write what is left of that.
-        if let Some(mut long) = self.long.take() {
-            while self.write_line(&mut long) {}
-        }
-        if reply.max_len() <= self.room().max(MAX_REPLY_LINE) {
+        if self.waiting.is_empty() && reply.max_len() <= self.room() {
             reply.write_to(&mut self.buffer, enhanced);
         } else {
-            self.long = Some(Long { reply: reply.clone(), next_line: 0, enhanced });
+            self.waiting.push_back(Waiting { reply: reply.clone(), next_line: 0, enhanced });
             self.fill();
         }
     }
 
     fn fill(&mut self) {
-        let Some(mut long) = self.long.take() else { return };
         while self.room() >= MAX_REPLY_LINE {
-            if !self.write_line(&mut long) {
-                return;
+            let Some(first) = self.waiting.front_mut() else { return };
+            if first.reply.write_line_to(&mut self.buffer, first.next_line, first.enhanced) {
+                first.next_line += 1;
+            } else {
+                self.waiting.pop_front();
             }
         }
-        self.long = Some(long);
-    }
-
-    /// Writes the next line, if there is one.
-    fn write_line(&mut self, long: &mut Long) -> bool {
-        let there = long.reply.write_line_to(&mut self.buffer, long.next_line, long.enhanced);
-        long.next_line += 1;
-        there
     }
 }
 
@@ -107,7 +103,6 @@ mod tests {
             let mut written = Vec::new();
             while !output.is_empty() {
                 assert!(output.bytes().len() <= 2048);
-                assert!(!output.has_room() || output.long.is_none());
                 let n = step.min(output.bytes().len());
                 written.extend_from_slice(&output.bytes()[..n]);
                 output.sent(n);
@@ -126,6 +121,25 @@ mod tests {
         let mut whole = Vec::new();
         reply.write_to(&mut whole, true);
         last.write_to(&mut whole, true);
-        assert!(output.bytes() == whole);
+        let mut written = Vec::new();
+        while !output.is_empty() {
+            assert!((1..=1024).contains(&output.bytes().len()));
+            written.extend_from_slice(output.bytes());
+            output.sent(output.bytes().len());
+        }
+        assert!(written == whole);
+    }
+
+    #[test]
+    fn a_peer_that_is_always_behind_does_not_make_the_buffer_grow() {
+        let reply = Reply::fixed(250, Some((2, 0, 0)), "Ok");
+        let mut output = Output::new(4096, true);
+        output.push(&reply);
+        for _ in 0..100_000 {
+            output.push(&reply);
+            output.sent("250 2.0.0 Ok\r\n".len());
+        }
+        assert!(output.bytes() == b"250 2.0.0 Ok\r\n");
+        assert!(output.buffer.capacity() <= 2 * 4096, "{}", output.buffer.capacity());
     }
 }
