@@ -42,6 +42,8 @@ pub(crate) enum Cause {
     /// A deadline.
     Time,
     Shutdown,
+    /// The peer had stopped reading at some time, so that what came when cannot be told.
+    Unknown,
 }
 
 /// Where a message is.
@@ -64,6 +66,8 @@ struct Bare<'s> {
     eof: Eof,
     /// Whether the peer reads at all.
     reading: bool,
+    /// The peer has stopped reading at some time.
+    delayed: bool,
     /// The peer has just read something.
     took: bool,
     /// How much of the output has been looked at.
@@ -108,6 +112,7 @@ pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
         pending: VecDeque::new(),
         eof: Eof::No,
         reading: true,
+        delayed: false,
         took: false,
         looked_at: 0,
         open_reply: None,
@@ -169,7 +174,7 @@ impl<'s> Bare<'s> {
             }
             Act::PauseBody => self.session.body_paused(self.now),
             Act::ResumeBody => self.session.body_resumed(self.now),
-            Act::StopReading => self.reading = false,
+            Act::StopReading => (self.reading, self.delayed) = (false, true),
             Act::Read => self.reading = true,
             Act::Answer(verdict, late) => {
                 let Some(question) = self.kept.take() else {
@@ -435,7 +440,7 @@ impl<'s> Bare<'s> {
         if last {
             self.replies.push(LoggedReply {
                 line: text.clone(),
-                cause: self.cause,
+                cause: if self.delayed { Cause::Unknown } else { self.cause },
                 foreign: self.foreign,
                 in_message: self.in_message,
                 command: self.command.clone(),
