@@ -1,17 +1,19 @@
 //! The `ehlo` command: an SMTP server, a client, and a load tester.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod console;
+mod load;
 mod send;
 mod serve;
 
 /// An SMTP server, a client, and a load tester.
 #[derive(Debug, Parser)]
-#[command(name = "ehlo", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "ehlo", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -21,6 +23,9 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Send(send::Args),
+    Load(Box<load::Args>),
+    #[command(hide = true)]
+    NullResponder(load::NullResponder),
     Completions(Completions),
 }
 
@@ -41,9 +46,15 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => send::run(args),
+        Command::Load(args) => load::run(&args),
+        Command::NullResponder(args) => load::null_responder(&args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "ehlo", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "ehlo", &mut script);
+            match std::io::stdout().write_all(&script) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            }
         }
     }
 }

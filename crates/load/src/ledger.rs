@@ -11,13 +11,12 @@
 //!
 //! The first line names the format and its version. The last gives the number of messages: a ledger without it was cut short. The digest
 //! is XXH3-128 over the message's decoded bytes, without trace lines that the server adds; the length is that of the same bytes. The id
-//! is what [`MessageId::parse`] reads at the beginning of the message.
+//! is what [`MessageId::parse`](crate::MessageId::parse) reads at the beginning of the message.
 
 use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
 
 use crate::integrity::Stored;
-use crate::message::MessageId;
 
 /// The first line.
 const HEADER: &str = "ehlo-ledger 1";
@@ -129,13 +128,8 @@ fn entry(text: &str) -> Option<Stored> {
     if fields.next().is_some() {
         return None;
     }
-    let id = if id == "-" { None } else { Some(split(hexadecimal(id)?)) };
+    let id = if id == "-" { None } else { Some(hexadecimal(id)?.into()) };
     Some(Stored { id, length: decimal(length)?, digest: hexadecimal(digest)? })
-}
-
-/// An id's digits are those of the run, then those of the sequence.
-const fn split(id: u128) -> MessageId {
-    MessageId { run: (id >> 64) as u64, sequence: id as u64 }
 }
 
 /// 32 hexadecimal digits. The standard parser alone would take a sign and other lengths, too.
@@ -151,11 +145,12 @@ fn decimal(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::MessageId;
 
     const ENTRIES: [Stored; 3] = [
-        Stored { id: Some(split(7 << 64 | 8)), length: 0, digest: u128::MAX },
+        Stored { id: Some(MessageId { run: 7, sequence: 8 }), length: 0, digest: u128::MAX },
         Stored { id: None, length: u64::MAX, digest: 1 },
-        Stored { id: Some(split(u128::MAX)), length: 12, digest: 0 },
+        Stored { id: Some(MessageId { run: u64::MAX, sequence: 0 }), length: 12, digest: 0 },
     ];
 
     fn written(entries: &[Stored]) -> Vec<u8> {
@@ -172,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_longest_line_fits() {
-        let longest = Stored { id: Some(split(u128::MAX)), length: u64::MAX, digest: u128::MAX };
+        let longest = Stored { id: Some(u128::MAX.into()), length: u64::MAX, digest: u128::MAX };
         assert_eq!(read(&written(&[longest])[..]).unwrap(), [longest]);
     }
 

@@ -45,6 +45,13 @@ impl MessageId {
     }
 }
 
+impl From<u128> for MessageId {
+    /// An id's 32 digits as one number: those of the run come first.
+    fn from(id: u128) -> Self {
+        Self { run: (id >> 64) as u64, sequence: id as u64 }
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}{:016x}", self.run, self.sequence)

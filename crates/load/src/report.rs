@@ -15,8 +15,10 @@ pub use environment::Environment;
 pub use quantiles::{LatencyReport, PhaseReport, Quantiles};
 pub use text::{Style, text};
 
+use crate::calibrate::Calibration;
 use crate::corpus::Facts;
 use crate::integrity::Integrity;
+use crate::latency::{Latency, new_histogram};
 use crate::options::{Mode, Options};
 use crate::results::{Counts, Ended, Results};
 use crate::verdict::{Reason, Status, Verdict};
@@ -30,7 +32,7 @@ pub const SCHEMA: &str = "ehlo-load/1";
 pub struct Config {
     /// The server, as the user named it.
     pub target: String,
-    /// The server's address.
+    /// The server's address, empty if it has none.
     pub address: String,
     /// Whether the server was started for the run.
     pub embedded: bool,
@@ -65,21 +67,21 @@ pub struct Config {
 }
 
 impl Config {
-    fn new(options: &Options, results: &Results, embedded: bool) -> Self {
-        let (mode, rate) = match results.mode {
+    fn new(options: &Options, address: String, pipelined: bool, embedded: bool) -> Self {
+        let (mode, rate) = match options.mode {
             Mode::Closed => ("closed", None),
             Mode::Open { rate } => ("open", Some(rate)),
         };
         Self {
             target: options.target.name.clone(),
-            address: results.address.to_string(),
+            address,
             embedded,
             mode,
             rate,
-            connections: results.connections,
-            threads: results.threads,
+            connections: options.connections,
+            threads: options.threads.min(options.connections),
             pipelining: options.pipelining,
-            pipelined: results.pipelined,
+            pipelined,
             reconnect: options.reconnect,
             messages: options.stop.messages,
             duration_s: options.stop.duration.map(|it| it.as_secs_f64()),
@@ -178,14 +180,14 @@ pub struct Ceiling {
     /// Messages per second.
     pub messages_per_second: f64,
     /// CPU microseconds of the generator per message.
-    pub generator_us_per_message: Option<f64>,
+    pub generator_us_per_message: f64,
+    /// The share of the time that its busiest thread was busy, 0 to 1. Well below 1, the responder was the limit.
+    pub busy: f64,
 }
 
-impl Ceiling {
-    /// The generator's rate and CPU time per message.
-    #[must_use]
-    pub const fn new(messages_per_second: f64, generator_us_per_message: Option<f64>) -> Self {
-        Self { messages_per_second, generator_us_per_message }
+impl From<Calibration> for Ceiling {
+    fn from(it: Calibration) -> Self {
+        Self { messages_per_second: it.messages_per_second, generator_us_per_message: it.us_per_message, busy: it.busy }
     }
 }
 
@@ -303,7 +305,7 @@ pub struct Parts<'a> {
     /// The machine, asked before the run.
     pub environment: Environment,
     /// What the generator can do by itself.
-    pub calibration: Option<Ceiling>,
+    pub calibration: Option<Calibration>,
     /// The closed-loop part before.
     pub peak: Option<&'a Results>,
     /// The measured part.
@@ -337,10 +339,10 @@ impl Report {
         let waits = results.arrivals.as_ref().map(|it| &it.waits);
         Self {
             schema: SCHEMA,
-            config: Config::new(options, results, embedded),
+            config: Config::new(options, results.address.to_string(), results.pipelined, embedded),
             environment: Environment { target_is_local: results.address.ip().is_loopback(), ..environment },
             corpus: corpus.clone(),
-            calibration,
+            calibration: calibration.map(Ceiling::from),
             peak: peak.map(Peak::new),
             totals,
             throughput: Throughput::new(results),
@@ -363,9 +365,60 @@ impl Report {
         }
     }
 
+    /// The report of a run that could not begin, because of what it was aimed at: one error of this kind, told in this text.
+    #[must_use]
+    pub fn unreached(
+        options: &Options,
+        corpus: &Facts,
+        environment: Environment,
+        kind: &'static str,
+        text: String,
+    ) -> Self {
+        let nothing = "nothing was measured".to_owned();
+        Self {
+            schema: SCHEMA,
+            config: Config::new(options, String::new(), false, false),
+            environment,
+            corpus: corpus.clone(),
+            calibration: None,
+            peak: None,
+            totals: Totals::default(),
+            throughput: Throughput { messages_per_second: 0.0, bytes_per_second: 0.0, window_s: 0.0 },
+            latency: LatencyReport::new(&Latency::new(), options.pipelining, None),
+            arrivals: None,
+            replies: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            errors: [(kind, 1)].into(),
+            first_failure: Some(text),
+            cpu: Cpu { generator_us_per_message: None, target_us_per_message: None },
+            generator: GeneratorReport {
+                busy: Vec::new(),
+                run_queue_wait: Vec::new(),
+                own_lag: None,
+                batch_span: Quantiles::of(&new_histogram()),
+                steal: None,
+            },
+            intervals: Vec::new(),
+            ended: ended(Ended::GaveUp),
+            integrity: None,
+            verdict: Verdict {
+                status: Status::Invalid,
+                reasons: vec![Reason { status: Status::Invalid, text: nothing }],
+            },
+        }
+    }
+
+    /// The report as JSON, for people to read, too. It ends in a line end.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: every key is a text.
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
     /// Whether every message was accepted and stored as it should, and nothing went wrong on the way.
     ///
-    /// What the interruption by the user left unfinished is not held against the server.
     #[must_use]
     pub fn ok(&self) -> bool {
         let Totals { accepted, refused, failed, unknown, unfinished, recipients_refused, .. } = self.totals;

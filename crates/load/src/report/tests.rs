@@ -75,13 +75,14 @@ fn results(mode: Mode) -> Results {
 
 fn report(results: &Results, peak: Option<&Results>, integrity: Option<Integrity>) -> Report {
     let corpus = corpus::build(&Source::Sized(4096), LineEndings::Strict, 1).unwrap();
-    let options = Options::new(Target::from(results.address), Arc::new(corpus.messages));
+    let mut options = Options::new(Target::from(results.address), Arc::new(corpus.messages));
+    options.mode = results.mode;
     Report::new(Parts {
         embedded: peak.is_some(),
         options: &options,
         corpus: &corpus.facts,
         environment: Environment::now(),
-        calibration: Some(Ceiling::new(50_000.0, Some(12.0))),
+        calibration: Some(Calibration { messages_per_second: 50_000.0, us_per_message: 12.0, busy: 0.99 }),
         peak,
         results,
         integrity,
@@ -277,4 +278,17 @@ fn the_text_fits_on_a_terminal_and_has_no_escape_unless_asked() {
     }
     let coloured = text(&report, Style { colour: true });
     assert!(coloured.contains("\x1b[1;33mSUSPECT\x1b[0m"));
+}
+
+#[test]
+fn a_target_without_an_address_is_a_counted_error() {
+    let corpus = corpus::build(&Source::Sized(4096), LineEndings::Strict, 1).unwrap();
+    let target = Target { name: "nowhere.invalid:25".to_owned(), addresses: Vec::new() };
+    let options = Options::new(target, Arc::new(corpus.messages));
+    let text_of_failure = "nowhere.invalid:25 has no address".to_owned();
+    let report = Report::unreached(&options, &corpus.facts, Environment::now(), "no_address", text_of_failure);
+    assert!(!report.ok());
+    assert_eq!(json(&report)["errors"]["no_address"], 1);
+    let text = text(&report, Style::default());
+    assert!(text.contains("nowhere.invalid:25 has no address") && !text.contains("latency"), "{text}");
 }

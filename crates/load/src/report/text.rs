@@ -48,8 +48,13 @@ impl Style {
 pub fn text(report: &Report, style: Style) -> String {
     let mut out = Out { text: String::new(), style };
     head(&mut out, report);
-    latency(&mut out, report);
-    figures(&mut out, report);
+    // Where nothing was accepted there are no figures.
+    if report.latency.0.iter().any(|it| it.service.count > 0 || it.refused.is_some()) {
+        latency(&mut out, report);
+    }
+    if report.totals.accepted > 0 {
+        figures(&mut out, report);
+    }
     outcome(&mut out, report);
     verdict(&mut out, report);
     out.text
@@ -100,8 +105,8 @@ fn head(out: &mut Out, report: &Report) {
     let config = &report.config;
     let target = if config.embedded {
         format!("{}, started for this run in a process of its own", config.address)
-    } else if config.target == config.address {
-        config.address.clone()
+    } else if config.target == config.address || config.address.is_empty() {
+        config.target.clone()
     } else {
         format!("{} ({})", config.target, config.address)
     };
@@ -213,6 +218,11 @@ fn latency(out: &mut Out, report: &Report) {
         );
     } else {
         out.text.push_str("service times under saturation: each message waits for the one before, so they say how long the queue is\n");
+    }
+    if report.config.pipelined {
+        out.text.push_str(
+            "flight: MAIL, RCPT and DATA in one write, to the last reply; reply gap: from its first reply to that\n",
+        );
     }
     if withheld {
         out.text.push_str("-: fewer than ten samples lie beyond this percentile\n");

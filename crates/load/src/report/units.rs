@@ -4,7 +4,9 @@
 #[must_use]
 pub fn duration(ns: f64) -> String {
     // Rounding first, so that 999.6 µs is 1.00 ms and not 1000 µs.
-    let (value, unit) = if ns < 999.5 {
+    let (value, unit) = if ns == 0.0 {
+        return "0".to_owned();
+    } else if ns < 999.5 {
         (ns, "ns")
     } else if ns < 999_500.0 {
         (ns / 1e3, "µs")
@@ -77,7 +79,7 @@ mod tests {
     #[test]
     fn durations_have_three_digits_and_a_unit() {
         for (ns, text) in [
-            (0.0, "0 ns"),
+            (0.0, "0"),
             (1.0, "1.00 ns"),
             (999.4, "999 ns"),
             (999.6, "1.00 µs"),
