@@ -1,7 +1,7 @@
 //! `ehlo serve`: a server that takes any message.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     ///
     /// discard throws them away; memory keeps up to 1 GiB of them until the end; verify keeps the id, length and digest of each; and
     /// maildir:PATH puts each into a file of a maildir, which is on the disk, synced, before the client is told so.
-    #[arg(long, value_name = "STORE", default_value = "discard", verbatim_doc_comment)]
+    #[arg(long, value_name = "STORE", default_value = "discard")]
     store: StoreKind,
 
     /// Where --store verify writes its records when the server ends
@@ -158,7 +158,8 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
     if args.ledger.is_some() && args.store != StoreKind::Verify {
         return Err(Failure::Usage("--ledger needs --store verify".to_owned()));
     }
-    tracing_subscriber::fmt().with_max_level(args.log_level).with_writer(io::stderr).init();
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_max_level(args.log_level).with_ansi(ansi).with_writer(io::stderr).init();
     match &args.store {
         StoreKind::Discard => serve(&args, Discard),
         StoreKind::Memory => serve(&args, Memory::new(MEMORY)),

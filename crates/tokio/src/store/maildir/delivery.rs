@@ -45,17 +45,8 @@ impl<F: FileOps> Delivery<F> {
         files.write(file, bytes)
     }
 
-    /// Makes the message last, and then visible, and then its being visible last. An error means that it isn't to be: whatever was
-    /// reached so far is undone.
+    /// Makes the message last, and then visible, and then its being visible last. After an error it is to be [undone](Self::undo).
     pub(super) fn commit(&mut self) -> io::Result<()> {
-        let result = self.publish();
-        if result.is_err() {
-            self.undo();
-        }
-        result
-    }
-
-    fn publish(&mut self) -> io::Result<()> {
         let Some(file) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
         let files = &self.shared.files;
         files.sync_file(&file)?;
@@ -75,11 +66,17 @@ impl<F: FileOps> Delivery<F> {
         if self.cancelled.load(Ordering::Acquire) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
-    fn undo(&mut self) {
+    /// Removes whatever was made of a message that isn't to be.
+    pub(super) fn undo(&mut self) {
         self.file = None;
-        if let Some(path) = self.made.take()
-            && let Err(error) = self.shared.files.remove(&path)
-        {
+        let Some(path) = self.made.take() else { return };
+        let files = &self.shared.files;
+        let mut result = files.remove(&path);
+        if result.is_ok() && path.parent() == Some(&self.shared.new) {
+            // Its entry may have reached the disk, and must not come back after a power cut.
+            result = files.sync_dir(&self.shared.new);
+        }
+        if let Err(error) = result {
             tracing::error!(%error, path = %path.display(), "a file that holds no accepted message could not be removed");
         }
     }

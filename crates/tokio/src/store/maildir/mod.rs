@@ -176,6 +176,9 @@ impl<F: FileOps> Incoming<F> {
             if commit && result.is_ok() {
                 result = delivery.commit();
             }
+            if result.is_err() {
+                delivery.undo();
+            }
             buffer.clear();
             (delivery, buffer, result)
         }));
@@ -199,6 +202,22 @@ impl<F: FileOps> Drop for Incoming<F> {
     }
 }
 
+impl<F: FileOps> MaildirSink<F> {
+    /// Begins a message of that name, with what comes before its body.
+    fn start(&mut self, id: String, buffer: Vec<u8>) {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.message = Some(Incoming {
+            delivery: Some(Delivery::new(Arc::clone(&self.shared), &id, Arc::clone(&cancelled))),
+            job: None,
+            committing: false,
+            cancelled,
+            buffer,
+            spare: Vec::new(),
+            id,
+        });
+    }
+}
+
 impl<F: FileOps> BodySink for MaildirSink<F> {
     fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
         let now = SystemTime::now();
@@ -215,16 +234,7 @@ impl<F: FileOps> BodySink for MaildirSink<F> {
             time: now,
         };
         trace.write_to(envelope.recipients().map(|path| path.as_str()), &mut buffer);
-        let cancelled = Arc::new(AtomicBool::new(false));
-        self.message = Some(Incoming {
-            delivery: Some(Delivery::new(Arc::clone(&self.shared), &id, Arc::clone(&cancelled))),
-            job: None,
-            committing: false,
-            cancelled,
-            buffer,
-            spare: Vec::new(),
-            id,
-        });
+        self.start(id, buffer);
         Ok(())
     }
 

@@ -1,0 +1,202 @@
+//! Dialogues over real sockets: whatever way the bytes are cut, the replies and messages are the same.
+
+mod common;
+
+use common::{start, start_memory, within};
+use ehlo_tokio::client::{Client, SendError};
+use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
+use ehlo_tokio::ehlo_client::{BeginError, Envelope, RecipientOutcome};
+use ehlo_tokio::ehlo_server::Config;
+use ehlo_tokio::ehlo_server::codec::Reply;
+use ehlo_tokio::store::{Memory, MemorySink, Store};
+use ehlo_tokio::{AcceptAll, Decision, Policy, Rcpt, Server, Workers};
+
+const DIALOGUE: &[u8] =
+    b"EHLO client.example\r\nMAIL FROM:<ada@client.example>\r\nRCPT TO:<bob@mx.example>\r\nFROB\r\nDATA\r\n\
+    Subject: hi\r\n\r\n..dots\r\n.\r\nRSET\r\nMAIL FROM:<>\r\nDATA\r\nQUIT\r\n";
+
+const REPLIES: &str = "220 localhost ESMTP\r\n250-localhost\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n\
+    250 ENHANCEDSTATUSCODES\r\n250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n500 5.5.1 Command not recognized\r\n\
+    354 Go ahead; end with <CRLF>.<CRLF>\r\n250 2.0.0 Message accepted\r\n250 2.0.0 Ok\r\n250 2.1.0 Sender ok\r\n\
+    503 5.5.1 No recipient was accepted\r\n221 2.0.0 Bye\r\n";
+
+#[tokio::test]
+async fn every_cut_of_a_dialogue_gives_the_same_replies_and_message() {
+    within(async {
+        let (server, store) = start_memory().await;
+        for cut in 0..=DIALOGUE.len() {
+            let mut client = server.client().await;
+            client.send(&DIALOGUE[..cut]).await;
+            common::breathe().await;
+            client.send(&DIALOGUE[cut..]).await;
+            assert_eq!(client.rest().await, REPLIES, "cut at {cut}");
+            let messages = store.take();
+            assert_eq!(messages.len(), 1, "cut at {cut}");
+            assert_eq!(messages[0].body, b"Subject: hi\r\n\r\n.dots\r\n", "cut at {cut}");
+            assert_eq!(
+                (messages[0].from.as_str(), &messages[0].to[..]),
+                ("ada@client.example", &["bob@mx.example".to_owned()][..])
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time_gives_the_same_replies_and_message() {
+    within(async {
+        let (server, store) = start_memory().await;
+        let mut client = server.client().await;
+        for byte in DIALOGUE {
+            client.send([*byte]).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.rest().await, REPLIES);
+        assert_eq!(store.messages()[0].body, b"Subject: hi\r\n\r\n.dots\r\n");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tiny_reads_give_the_same_replies_and_message() {
+    within(async {
+        for read_chunk in [1, 2, 3, 7, 100] {
+            let store = Memory::new(1 << 20);
+            let mut config = Config::new("localhost").unwrap();
+            config.limits.read_chunk = read_chunk;
+            let server = start(Server::builder(AcceptAll(store.clone())).config(config)).await;
+            let mut client = server.client().await;
+            client.send(DIALOGUE).await;
+            assert_eq!(client.rest().await, REPLIES, "reads of {read_chunk}");
+            assert_eq!(store.messages()[0].body, b"Subject: hi\r\n\r\n.dots\r\n");
+        }
+    })
+    .await;
+}
+
+struct OneRecipient(Memory);
+
+impl Policy for OneRecipient {
+    type Sink = MemorySink;
+
+    fn sink(&self) -> MemorySink {
+        self.0.sink()
+    }
+
+    fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
+        match rcpt.to.as_str() {
+            "later@mx.example" => Decision::Defer(Reply::fixed(450, Some((4, 2, 1)), "Greylisted")),
+            "never@mx.example" => Decision::Reject(Reply::fixed(550, Some((5, 1, 1)), "No such user")),
+            "forwarded@mx.example" => Decision::AcceptWith(Reply::fixed(251, Some((2, 1, 5)), "Will forward")),
+            _ => Decision::Accept,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_client_tells_what_became_of_each_recipient() {
+    within(async {
+        let store = Memory::new(16 << 20);
+        let server = start(Server::builder(OneRecipient(store.clone()))).await;
+        let mut client = Client::connect(server.address).await.unwrap();
+        let (from, _) = ReversePath::parse_prefix(b"<ada@client.example>").unwrap();
+        let to: Vec<_> = ["<bob@mx.example>", "<later@mx.example>", "<never@mx.example>", "<forwarded@mx.example>"]
+            .iter()
+            .map(|path| ForwardPath::parse_prefix(path.as_bytes()).unwrap().0)
+            .collect();
+        let outcome =
+            client.send(&Envelope::new(from, &to), b"Subject: x\r\n\r\n.\r\n..\r\nno line end").await.unwrap();
+        assert_eq!((outcome.accepted, outcome.refused), (2, 2));
+        assert!(matches!(
+            client.recipients(),
+            [
+                RecipientOutcome::Accepted,
+                RecipientOutcome::Refused { .. },
+                RecipientOutcome::Refused { .. },
+                RecipientOutcome::Accepted,
+            ]
+        ));
+        assert_eq!(store.messages()[0].body, b"Subject: x\r\n\r\n.\r\n..\r\nno line end\r\n");
+        assert_eq!(store.messages()[0].to, ["bob@mx.example", "forwarded@mx.example"]);
+        // The same connection takes the next message, and one larger than all buffers.
+        let large = b"0123456789abcdef\r\n".repeat(500_000);
+        let outcome = client.send(&Envelope::new(from, &to[..1]), &large).await.unwrap();
+        assert_eq!(outcome.accepted, 1);
+        assert!(store.take()[1].body == large);
+        client.quit().await.unwrap();
+        let summary = server.stop().await;
+        assert_eq!((summary.connections, summary.messages), (1, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_sent_is_not_begun() {
+    within(async {
+        let store = Memory::new(1 << 20);
+        let mut config = Config::new("localhost").unwrap();
+        config.limits.message_size = 100_000;
+        let server = start(Server::builder(AcceptAll(store.clone())).config(config)).await;
+        let mut client = Client::connect(server.address).await.unwrap();
+        let (to, _) = ForwardPath::parse_prefix(b"<bob@mx.example>").unwrap();
+        let to = [to];
+        let envelope = Envelope::new(ReversePath::Null, &to);
+        assert!(matches!(client.send(&envelope, b"a\nb\r\n").await, Err(SendError::LineEnding(_))));
+        let error = client.send(&envelope.with_size(100_001), b"").await.unwrap_err();
+        assert!(matches!(error, SendError::Begin(BeginError::TooLarge { limit: 100_000 })), "{error}");
+        // Without a declared size the server says so, after the end or in between.
+        let outcome = client.send(&envelope, &b"x\r\n".repeat(50_000)).await.unwrap();
+        assert_eq!((outcome.refused, outcome.code.unwrap().get()), (1, 552));
+        assert_eq!(client.send(&envelope, b"x\r\n").await.unwrap().accepted, 1);
+        assert_eq!(store.messages().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_no_smtp_server_is_named_so() {
+    within(async {
+        for (greeting, words) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "not an SMTP reply"),
+            (b"", "closed the connection"),
+            (b"554 no service\r\n", "refused the session with 554"),
+            (b"421 too busy\r\n", "421"),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let peer = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::io::AsyncWriteExt::write_all(&mut stream, greeting).await.unwrap();
+            });
+            let error = Client::connect(address).await.unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+            peer.await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn workers_share_the_connections_and_stop_with_the_server() {
+    within(async {
+        let store = Memory::new(1 << 20);
+        let workers = Workers::new(std::num::NonZeroUsize::new(2).unwrap()).unwrap();
+        let server = start(Server::builder(AcceptAll(store.clone())).workers(workers)).await;
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            clients.push(server.greeted().await);
+        }
+        for mut client in clients {
+            client.send("MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n").await;
+            for code in [250, 250, 354, 250, 221] {
+                client.expect(code).await;
+            }
+            client.expect_end().await;
+        }
+        let mut idle = server.greeted().await;
+        let summary = server.stop().await;
+        assert_eq!((summary.connections, summary.messages, summary.cut_off), (11, 10, 0));
+        idle.expect(421).await;
+    })
+    .await;
+}
