@@ -85,7 +85,7 @@ const LAG: Limits = Limits { suspect: 0.25, invalid: 0.50 };
 const LAG_FLOOR: Duration = Duration::from_micros(200);
 /// Own lag that makes no run invalid.
 const LAG_TOLERABLE: Duration = Duration::from_millis(1);
-/// 99th percentile of the batch span as a share of the median service time.
+/// Batch span as a share of the service time.
 const BATCH: f64 = 0.5;
 /// A measured part that is shorter is at the mercy of chance.
 const SHORT: Duration = Duration::from_secs(1);
@@ -300,33 +300,30 @@ impl Judge<'_> {
 
     /// How exact the moments are.
     fn batches(&mut self) {
-        let span = percentile(&self.results.generator.batch_span, 0.99).ns();
-        let service = percentile(self.transactions(), 0.5).ns();
-        let (Some(span), Some(service)) = (span, service) else { return };
-        if span as f64 <= service as f64 * BATCH {
-            return;
-        }
+        // Quantile by quantile: a long batch matters among short times, and a long one among long ones does not.
+        let exceeds = [0.5, 0.99].into_iter().find_map(|quantile| {
+            let span = percentile(&self.results.generator.batch_span, quantile).ns()?;
+            let service = percentile(self.transactions(), quantile).ns()?;
+            (span as f64 > service as f64 * BATCH).then_some((quantile, span, service))
+        });
+        let Some((quantile, span, service)) = exceeds else { return };
         let status = if self.is_open() { Status::Suspect } else { Status::Valid };
         self.say(
             status,
             format!(
-                "Replies were served in batches that took up to {} (p99) beside a median service time of {}: single times are \
-                 no more exact than that.",
+                "Replies were served in batches that took {} (p{:.0}) beside a service time of {}: single times are no more \
+                 exact than that.",
                 ms(span),
+                quantile * 100.0,
                 ms(service)
             ),
         );
     }
 
-    /// The mark that Nagle's algorithm leaves when it meets delayed acknowledgements (RFC 9293 §3.7.4, RFC 1122 §4.2.3.2).
+    /// Whether a phase bears the mark of delayed acknowledgements.
     fn delayed_acks(&mut self) {
         for phase in Phase::ALL.into_iter().filter(|phase| *phase != Phase::Transaction) {
-            let samples = &self.results.latency.phase(phase).accepted;
-            let marked = samples.count_between(DELAYED_ACK_NS.0, DELAYED_ACK_NS.1);
-            let share = marked as f64 / samples.len().max(1) as f64;
-            // In a spread of slow times, some lie there by chance.
-            let around = samples.count_between(DELAYED_ACK_NS.0 / 2, DELAYED_ACK_NS.1 * 2) - marked;
-            if share > DELAYED_ACK_SHARE && marked >= FEW && around * 2 < marked {
+            if let Some(share) = delayed_ack_share(&self.results.latency.phase(phase).accepted) {
                 self.say(
                     Status::Valid,
                     format!(
@@ -341,10 +338,42 @@ impl Judge<'_> {
     }
 }
 
+/// The mark that Nagle's algorithm leaves where it meets delayed acknowledgements (RFC 9293 §3.7.4, RFC 1122 §4.2.3.2): the share
+/// of times about 40 ms, if so many are no accident.
+fn delayed_ack_share(samples: &Histogram) -> Option<f64> {
+    let (low, high) = DELAYED_ACK_NS;
+    let marked = samples.count_between(low, high);
+    // In a spread of slow times, some lie there by chance.
+    let around = samples.count_between(low / 2, high * 2).saturating_sub(marked);
+    let share = marked as f64 / samples.len().max(1) as f64;
+    (share > DELAYED_ACK_SHARE && marked >= FEW && around * 2 < marked).then_some(share)
+}
+
 fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn ms(ns: u64) -> String {
     format!("{:.2} ms", ns as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::delayed_ack_share;
+    use crate::new_histogram;
+
+    #[test]
+    fn a_mass_at_forty_milliseconds_is_seen_and_a_spread_is_not() {
+        let mut samples = new_histogram();
+        samples.saturating_record_n(300_000, 900);
+        assert_eq!(delayed_ack_share(&samples), None);
+        samples.saturating_record_n(40_500_000, 50);
+        samples.saturating_record_n(43_900_000, 50);
+        assert_eq!(delayed_ack_share(&samples), Some(0.1));
+        let mut spread = new_histogram();
+        for ms in 20..90 {
+            spread.saturating_record_n(ms * 1_000_000, 100);
+        }
+        assert_eq!(delayed_ack_share(&spread), None);
+    }
 }

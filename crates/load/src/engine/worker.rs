@@ -194,7 +194,7 @@ impl<'a> Worker<'a> {
             _ => None,
         };
         let course = match self.course {
-            Course::Connecting => None,
+            Course::Connecting => self.setup.control.plan.get().and_then(|plan| plan.map(|plan| plan.start)),
             Course::Sending(plan) => plan.ends,
             Course::Draining { until, quiet, .. } => {
                 [until, quiet.map(|q| q + QUIT_PATIENCE)].into_iter().flatten().min()
@@ -230,6 +230,7 @@ impl<'a> Worker<'a> {
         match self.setup.control.plan.get() {
             None => {}
             Some(None) => self.drain(Ended::Stopped, now),
+            Some(Some(plan)) if now < plan.start => {}
             Some(Some(plan)) => {
                 self.course = Course::Sending(*plan);
                 self.tally.window.set_opening(plan.opens);
