@@ -1,6 +1,6 @@
 //! A driver of the client session, and a caller with mail to send.
 
-use crate::net::{End, Pipe};
+use crate::net::Pipe;
 use crate::plan::Message;
 use crate::rng::Rng;
 use ehlo_client::{BeginError, BodyEnd, CloseReason, Envelope, Event, RecipientOutcome, Session};
@@ -33,6 +33,10 @@ pub(crate) struct Client {
     next: usize,
     current: usize,
     body: Option<Body>,
+    /// The body of the current transaction is written, but for what the session put out behind it.
+    body_written: bool,
+    /// What is left to write of that.
+    end_left: usize,
     /// No write, read or new transaction before these.
     pub(crate) write_at: Instant,
     pub(crate) read_at: Instant,
@@ -41,6 +45,8 @@ pub(crate) struct Client {
     pub(crate) end_told: bool,
     /// The process is gone.
     pub(crate) dead: bool,
+    /// The connection was let go of.
+    pub(crate) gone: bool,
     /// Leaves the session idle behind its mail, until it quits by itself.
     lazy: bool,
     pub(crate) said: Vec<String>,
@@ -55,12 +61,15 @@ impl Client {
             next: 0,
             current: 0,
             body: None,
+            body_written: false,
+            end_left: 0,
             write_at: now,
             read_at: now,
             work_at: now,
             closed: None,
             end_told: false,
             dead: false,
+            gone: false,
             lazy,
             said: Vec::new(),
         }
@@ -90,7 +99,10 @@ impl Client {
             envelope = envelope.with_size(size);
         }
         match self.session.begin(now, &envelope) {
-            Ok(_) => self.fates[self.next] = Fate::UnderWay,
+            Ok(_) => {
+                self.fates[self.next] = Fate::UnderWay;
+                self.body_written = false;
+            }
             Err(BeginError::TooLarge { .. } | BeginError::BodyNotOffered) => {}
             Err(error) => panic!("a ready session refused: {error}"),
         }
@@ -136,12 +148,17 @@ impl Client {
             }
             Event::Done(_, outcome) => {
                 let recipients = self.session.recipients().to_vec();
-                let count = |wanted: fn(&RecipientOutcome) -> bool| recipients.iter().filter(|r| wanted(r)).count() as u32;
+                let count =
+                    |wanted: fn(&RecipientOutcome) -> bool| recipients.iter().filter(|r| wanted(r)).count() as u32;
                 assert_eq!(outcome.accepted, count(|r| *r == RecipientOutcome::Accepted));
                 assert_eq!(outcome.refused, count(|r| matches!(r, RecipientOutcome::Refused { .. })));
                 assert_eq!(outcome.unsent, count(|r| *r == RecipientOutcome::Unsent));
                 assert_eq!(outcome.unknown, count(|r| *r == RecipientOutcome::Unknown));
                 assert_eq!(count(|r| *r == RecipientOutcome::Pending), 0, "nothing is left open");
+                // A doubt begins where the last byte of the message is written, and no earlier.
+                let end_written = self.body_written && self.end_left == 0;
+                assert!(outcome.unknown == 0 || end_written, "a doubt about a message that was not written");
+                assert!(outcome.unsent == 0 || !end_written, "no doubt about a message that was written");
                 let fate = &mut self.fates[self.current];
                 assert_eq!(*fate, Fate::UnderWay, "a transaction ends once");
                 *fate = Fate::Done(recipients);
@@ -165,6 +182,7 @@ impl Client {
             let n = rng.portion(output.len().min(up.room()));
             up.write(now, latency, &output[..n]);
             self.session.output_sent(now, n);
+            self.end_left = self.end_left.saturating_sub(n);
             return n;
         }
         let Some(body) = &mut self.body else { return 0 };
@@ -176,14 +194,9 @@ impl Client {
         if body.written == body.wire.len() {
             self.session.body_finished(now, body.end).expect("a body was wanted");
             self.body = None;
+            self.body_written = true;
+            self.end_left = self.session.output().len();
         }
         n
-    }
-
-    /// Lets go of the connection.
-    pub(crate) fn hang_up(now: Instant, up: &mut Pipe, down: &mut Pipe, rng: &mut Rng) {
-        let end = if rng.percent(70) { End::Closed } else { End::Reset };
-        up.end(now, rng.delay(0), end);
-        down.deafen();
     }
 }

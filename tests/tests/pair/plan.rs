@@ -18,7 +18,12 @@ pub(crate) struct Weather {
     pub(crate) lose: usize,
     /// Pieces of a body behind which the sink pauses.
     pub(crate) pause: usize,
+    /// Pauses of minutes.
+    pub(crate) stall: usize,
+    /// At this time behind the start.
     pub(crate) fault: Option<(Duration, Fault)>,
+    /// When a message is about to be stored: where a doubt can come from.
+    pub(crate) ambush: Option<Fault>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +44,16 @@ pub(crate) enum Fault {
 impl Weather {
     pub(crate) fn new(rng: &mut Rng) -> Self {
         if rng.percent(25) {
-            return Self { calm: true, long: 0, refuse: 0, lose: 0, pause: rng.below(20), fault: None };
+            return Self {
+                calm: true,
+                long: 0,
+                refuse: 0,
+                lose: 0,
+                pause: rng.below(20),
+                stall: 0,
+                fault: None,
+                ambush: None,
+            };
         }
         const FAULTS: [Fault; 7] = [
             Fault::Reset,
@@ -58,7 +72,9 @@ impl Weather {
             refuse: if rng.percent(60) { rng.below(40) } else { 0 },
             lose: if rng.percent(40) { rng.below(30) } else { 0 },
             pause: rng.below(30),
-            fault: rng.percent(60).then(|| (Duration::from_micros(rng.below(within) as u64), *rng.pick(&FAULTS))),
+            stall: rng.below(8),
+            ambush: rng.percent(40).then(|| *rng.pick(&FAULTS)),
+            fault: rng.percent(40).then(|| (Duration::from_micros(rng.below(within) as u64), *rng.pick(&FAULTS))),
         }
     }
 }
@@ -81,14 +97,25 @@ pub(crate) struct Message {
 impl Message {
     /// `id` is in the first line, so that no two messages are the same.
     pub(crate) fn new(rng: &mut Rng, id: &str, calm: bool, most: usize) -> Self {
-        const PIECES: [&[u8]; 10] =
-            [b"\r\n", b".", b"\r\n.", b"\r\n..\r\n", b"a", b"text and more of it", b"\t ", b"=", b"\r\n\r\n", b"MAIL FROM:<x@y>"];
+        const PIECES: [&[u8]; 10] = [
+            b"\r\n",
+            b".",
+            b"\r\n.",
+            b"\r\n..\r\n",
+            b"a",
+            b"text and more of it",
+            b"\t ",
+            b"=",
+            b"\r\n\r\n",
+            b"MAIL FROM:<x@y>",
+        ];
         let length = if rng.percent(15) { most } else { most.min(600) };
         let length = rng.below(length + 1);
         let mut raw = format!("Id: {id}\r\n").into_bytes();
         while raw.len() < length {
             let piece = *rng.pick(&PIECES);
-            for _ in 0..rng.between(1, if rng.percent(3) { 200 } else { 2 }) {
+            let most = if rng.percent(3) { 200 } else { 2 };
+            for _ in 0..rng.between(1, most) {
                 raw.extend_from_slice(piece);
             }
         }

@@ -1,10 +1,11 @@
 //! A driver of the server session, with a store.
 
 use crate::dialogue::Dialogue;
+use crate::plan::Weather;
 use crate::rng::Rng;
 use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Question, ResolveError, Session};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A message that is safe.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,10 @@ pub(crate) struct Server {
     pub(crate) write_at: Instant,
     pub(crate) closed: Option<CloseReason>,
     pub(crate) end_told: bool,
+    /// The process is gone.
     pub(crate) dead: bool,
+    /// The connection was let go of.
+    pub(crate) gone: bool,
     /// Sees the end of the connection only once all before it was used.
     pub(crate) patient: bool,
     pub(crate) said: Vec<String>,
@@ -67,6 +71,7 @@ impl Server {
             closed: None,
             end_told: false,
             dead: false,
+            gone: false,
             patient,
             said: Vec::new(),
         };
@@ -79,7 +84,7 @@ impl Server {
     }
 
     /// Gives the carry to the session, one event at a time, until it wants no more.
-    pub(crate) fn feed(&mut self, now: Instant, pause: usize, rng: &mut Rng) -> Vec<Asked> {
+    pub(crate) fn feed(&mut self, now: Instant, weather: &Weather, rng: &mut Rng) -> Vec<Asked> {
         let mut asked = Vec::new();
         let carry = std::mem::take(&mut self.carry);
         let mut rest = &carry[..];
@@ -94,10 +99,10 @@ impl Server {
             if let Event::Body(piece) = event {
                 assert!(!piece.is_empty(), "an empty piece");
                 self.incoming.as_mut().expect("a body has begun").extend_from_slice(piece);
-                if rng.percent(pause) {
+                if rng.percent(weather.pause) {
                     self.session.body_paused(now);
                     self.said.push("sink pauses".into());
-                    self.resume_at = Some(now + rng.delay(pause / 4));
+                    self.resume_at = Some(now + rng.delay(weather.stall));
                     break;
                 }
             } else {
