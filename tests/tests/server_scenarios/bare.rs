@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ehlo_server::codec::Reply;
-use ehlo_server::{Answer, Event, Peer, Pending, Question, ResolveError, Session, Step};
+use ehlo_server::{Answer, EnvelopeView, Event, Peer, Pending, Question, ResolveError, Session, Step};
 
 use crate::format::{Act, Scenario, Verdict};
 use crate::script::{Script, Seen, View};
@@ -137,7 +137,7 @@ impl<'s> Bare<'s> {
         loop {
             self.settle()?;
             let envelope = self.envelope();
-            let view = View { body: &self.body, envelope: &envelope, closed: self.closed };
+            let view = View { body: &self.body, envelope: Some(&envelope), closed: self.closed };
             match self.script.rest(&view)? {
                 Some(act) => self.act(act)?,
                 None => return self.finish(),
@@ -357,16 +357,11 @@ impl<'s> Bare<'s> {
 
     fn see(&mut self, seen: &Seen) -> Result<Option<&'s Verdict>, String> {
         let envelope = self.envelope();
-        self.script.see(seen, &View { body: &self.body, envelope: &envelope, closed: self.closed })
+        self.script.see(seen, &View { body: &self.body, envelope: Some(&envelope), closed: self.closed })
     }
 
     fn envelope(&self) -> String {
-        let envelope = self.session.envelope();
-        if envelope.reverse_path().is_none() {
-            return "none".to_owned();
-        }
-        let recipients: String = envelope.recipients().map(|to| format!(" {to}")).collect();
-        format!("{} ->{recipients}", envelope.reverse_path_text())
+        show_envelope(self.session.envelope())
     }
 
     /// Looks at new output, and takes it as far as the peer reads it.
@@ -519,6 +514,15 @@ impl<'s> Bare<'s> {
         self.ensure(nothing, "nothing after the end")?;
         self.ensure(self.session.poll_timeout().is_none(), "no deadline after the end")
     }
+}
+
+/// An envelope as scenarios write it.
+pub(crate) fn show_envelope(envelope: EnvelopeView<'_>) -> String {
+    if envelope.reverse_path().is_none() {
+        return "none".to_owned();
+    }
+    let recipients: String = envelope.recipients().map(|to| format!(" {to}")).collect();
+    format!("{} ->{recipients}", envelope.reverse_path_text())
 }
 
 /// A question as scenarios write it.

@@ -2,6 +2,7 @@
 
 mod bare;
 mod coverage;
+mod driver;
 mod escape;
 mod format;
 mod legality;
@@ -22,7 +23,10 @@ struct Player {
     left_out: &'static [(&'static str, &'static str)],
 }
 
-const TABLE: &[Player] = &[Player { name: "bare session, every split", play: every_split, left_out: &[] }];
+const TABLE: &[Player] = &[
+    Player { name: "bare session, every split", play: every_split, left_out: &[] },
+    Player { name: "tokio driver", play: driver::play, left_out: driver::LEFT_OUT },
+];
 
 /// All scenarios.
 fn scenarios() -> Vec<Scenario> {
@@ -86,4 +90,9 @@ fn play_all(player: &Player) {
 #[test]
 fn the_bare_session_plays_every_scenario_in_every_split() {
     play_all(&TABLE[0]);
+}
+
+#[test]
+fn the_tokio_driver_plays_every_scenario() {
+    play_all(&TABLE[1]);
 }

@@ -1,0 +1,638 @@
+//! Plays a scenario against the tokio driver: a real server on a loopback socket, with a policy and a sink that do what the scenario
+//! says, and a client that is played by hand.
+//!
+//! The clock is tokio's paused one. It would leap to the next deadline whenever everything waits, also for a socket; a blocking task
+//! that is never done keeps it from that, and time passes only by `after`.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use ehlo_server::codec::Reply;
+use ehlo_server::{EnvelopeView, Pending, Questions, Shutdown};
+use ehlo_tokio::{BodySink, Decision, Hello, Mail, MessageContext, Policy, Rcpt, Server, Vrfy};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc as channel, oneshot};
+
+use crate::bare::{show, show_envelope};
+use crate::format::{Act, Expect, Kind, Scenario, Verdict};
+use crate::script::{Script, Seen, View};
+
+/// How often it is looked whether something has happened, a millisecond of real time apart, before it counts as not happening.
+const PATIENCE: usize = 5000;
+
+/// Scenarios that a server on a socket cannot play, each with the reason.
+pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
+    ("deadline-flush", KERNEL),
+    ("deadline-flush-of-the-last-reply", KERNEL),
+    ("deadline-flush-within-a-message", KERNEL),
+    ("eof-before-the-replies-are-read", KERNEL),
+    ("limit-output-and-never-read", KERNEL),
+    ("reset-while-closing", KERNEL),
+    ("resumed-too-late", KERNEL),
+    ("shutdown-while-closing", KERNEL),
+    ("lost-question-about-a-connection", LOST),
+    ("lost-question-about-ehlo", LOST),
+    ("lost-questions", LOST),
+];
+
+const KERNEL: &str = "the socket takes replies that the peer does not read, so they are not seen to wait";
+const LOST: &str = "the driver holds each question until it is answered, and loses none";
+
+/// How the driver is set up, and how the client writes.
+#[derive(Clone, Copy, Debug)]
+struct Setup {
+    /// Bytes that the client writes at a time.
+    piece: usize,
+    read_chunk: usize,
+    /// Bytes that the sink takes at a time.
+    sink: usize,
+    /// Decisions that are known are given at once, not by way of a future.
+    at_once: bool,
+}
+
+const SETUPS: &[Setup] = &[
+    Setup { piece: usize::MAX, read_chunk: 64 * 1024, sink: usize::MAX, at_once: true },
+    Setup { piece: usize::MAX, read_chunk: 64 * 1024, sink: 1000, at_once: false },
+    Setup { piece: 7, read_chunk: 5, sink: 2, at_once: false },
+];
+
+/// Plays the scenario in each setup.
+pub(crate) fn play(scenario: &Scenario) -> Result<usize, String> {
+    for setup in SETUPS {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().map_err(|error| error.to_string())?;
+        let (stop, stopped) = mpsc::channel::<()>();
+        let result = runtime.block_on(async {
+            drop(tokio::task::spawn_blocking(move || stopped.recv()));
+            run(scenario, setup).await
+        });
+        drop(stop);
+        runtime.shutdown_background();
+        result.map_err(|error| format!("{error}\n  played by the driver as {setup:?}"))?;
+    }
+    Ok(SETUPS.len())
+}
+
+/// What policy and sink tell the runner.
+enum Told {
+    /// A question, and where the answer goes unless it was given at once.
+    Ask(String, Option<oneshot::Sender<Decision>>),
+    Begin(String),
+    Commit(oneshot::Sender<Result<Option<Reply>, Reply>>),
+    Aborted,
+    /// The connection is no more.
+    Gone,
+}
+
+impl Told {
+    fn shown(&self) -> String {
+        match self {
+            Self::Ask(shown, _) => format!("ask {shown}"),
+            Self::Begin(_) => "the beginning of a message".to_owned(),
+            Self::Commit(_) => "ask commit".to_owned(),
+            Self::Aborted => "aborted".to_owned(),
+            Self::Gone => "the end of the connection".to_owned(),
+        }
+    }
+}
+
+/// What the runner and the sink share.
+#[derive(Default)]
+struct Shared {
+    body: Vec<u8>,
+    paused: bool,
+    waker: Option<Waker>,
+}
+
+struct Scripted {
+    questions: Questions,
+    tell: channel::UnboundedSender<Told>,
+    shared: Arc<Mutex<Shared>>,
+    /// The scenario's answers in order, if they are to be given at once.
+    answers: Mutex<VecDeque<Verdict>>,
+    sink: usize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scripted {
+    fn ask(&self, pending_question: Pending<'_>) -> Decision {
+        let shown = show(pending_question);
+        if let Some(decision) = lock(&self.answers).pop_front().and_then(|verdict| decision(&verdict)) {
+            self.tell.send(Told::Ask(shown, None)).ok();
+            return decision;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.tell.send(Told::Ask(shown, Some(answer))).ok();
+        Decision::later(async move {
+            match answered.await {
+                Ok(decision) => decision,
+                Err(_) => pending().await,
+            }
+        })
+    }
+}
+
+fn decision(verdict: &Verdict) -> Option<Decision> {
+    match verdict {
+        Verdict::Accept => Some(Decision::Accept),
+        Verdict::AcceptWith(reply) => Some(Decision::AcceptWith(reply.clone())),
+        Verdict::Reject(reply) => Some(Decision::Reject(reply.clone())),
+        Verdict::Defer(reply) => Some(Decision::Defer(reply.clone())),
+        Verdict::Later | Verdict::Never | Verdict::Drop => None,
+    }
+}
+
+impl Policy for Scripted {
+    type Sink = Sink;
+
+    fn questions(&self) -> Questions {
+        self.questions
+    }
+
+    fn sink(&self) -> Sink {
+        Sink { tell: self.tell.clone(), shared: Arc::clone(&self.shared), most: self.sink, commit: None, lost: false }
+    }
+
+    fn connect(&self, _: &ehlo_tokio::Context<'_>) -> Decision {
+        self.ask(Pending::Connect)
+    }
+
+    fn hello(&self, hello: &Hello<'_>) -> Decision {
+        self.ask(Pending::Hello { name: hello.name, extended: hello.extended })
+    }
+
+    fn mail(&self, mail: &Mail<'_>) -> Decision {
+        self.ask(Pending::Mail { from: mail.from, params: mail.params })
+    }
+
+    fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
+        self.ask(Pending::Rcpt { to: rcpt.to, params: rcpt.params })
+    }
+
+    fn data(&self, _: &ehlo_tokio::Context<'_>) -> Decision {
+        self.ask(Pending::Data)
+    }
+
+    fn vrfy(&self, vrfy: &Vrfy<'_>) -> Decision {
+        self.ask(Pending::Vrfy(vrfy.text))
+    }
+}
+
+struct Sink {
+    tell: channel::UnboundedSender<Told>,
+    shared: Arc<Mutex<Shared>>,
+    most: usize,
+    commit: Option<oneshot::Receiver<Result<Option<Reply>, Reply>>>,
+    /// The commit will never be answered.
+    lost: bool,
+}
+
+impl BodySink for Sink {
+    fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
+        lock(&self.shared).body.clear();
+        let envelope: EnvelopeView<'_> = message.envelope;
+        self.tell.send(Told::Begin(show_envelope(envelope))).ok();
+        Ok(())
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let mut shared = lock(&self.shared);
+        if shared.paused {
+            shared.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let taken = bytes.len().min(self.most);
+        shared.body.extend_from_slice(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
+        if self.lost {
+            return Poll::Pending;
+        }
+        let commit = self.commit.get_or_insert_with(|| {
+            let (answer, answered) = oneshot::channel();
+            self.tell.send(Told::Commit(answer)).ok();
+            answered
+        });
+        match Pin::new(commit).poll(cx) {
+            Poll::Ready(Ok(result)) => {
+                self.commit = None;
+                Poll::Ready(result)
+            }
+            Poll::Ready(Err(_)) => {
+                self.lost = true;
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn abort(&mut self) {
+        (self.commit, self.lost) = (None, false);
+        self.tell.send(Told::Aborted).ok();
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.tell.send(Told::Gone).ok();
+    }
+}
+
+/// Where an answer goes.
+enum Asked {
+    Policy(oneshot::Sender<Decision>),
+    Sink(oneshot::Sender<Result<Option<Reply>, Reply>>),
+}
+
+struct Run<'s> {
+    script: Script<'s>,
+    setup: &'s Setup,
+    client: Option<TcpStream>,
+    received: VecDeque<u8>,
+    ended: bool,
+    told: channel::UnboundedReceiver<Told>,
+    heard: VecDeque<Told>,
+    gone: bool,
+    shared: Arc<Mutex<Shared>>,
+    /// The envelope of the message that is coming, which is all that is seen of envelopes.
+    envelope: Option<String>,
+    kept: Option<Asked>,
+    stop: Option<oneshot::Sender<()>>,
+    drain: Duration,
+}
+
+async fn run(scenario: &Scenario, setup: &Setup) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", scenario.name);
+    let (tell, told) = channel::unbounded_channel();
+    let shared = Arc::new(Mutex::new(Shared::default()));
+    let answers = scenario.steps.iter().filter_map(|step| match &step.kind {
+        Kind::Expect(Expect::Ask(question, verdict)) if !question.starts_with("commit") => Some(verdict.clone()),
+        _ => None,
+    });
+    let policy = Scripted {
+        questions: scenario.config.questions,
+        tell,
+        shared: Arc::clone(&shared),
+        answers: Mutex::new(if setup.at_once { answers.collect() } else { VecDeque::new() }),
+        sink: setup.sink,
+    };
+    // A server is told to stop, and gives up waiting after the drain time.
+    let at_once = scenario.steps.iter().any(|step| matches!(step.kind, Kind::Do(Act::Shutdown(Shutdown::Now))));
+    let drain = Duration::from_millis(if at_once { 5 } else { 86_400_000 });
+    let mut config = scenario.config.clone();
+    config.limits.read_chunk = setup.read_chunk;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = Server::builder(policy).config(config).drain(drain);
+    let server = tokio::spawn(server.serve(listener, async {
+        if stopped.await.is_err() {
+            pending::<()>().await;
+        }
+    }));
+    let client = TcpStream::connect(address).await.map_err(failed)?;
+    client.set_nodelay(true).map_err(failed)?;
+    let mut run = Run {
+        script: Script::new(scenario),
+        setup,
+        client: Some(client),
+        received: VecDeque::new(),
+        ended: false,
+        told,
+        heard: VecDeque::new(),
+        gone: false,
+        shared,
+        envelope: None,
+        kept: None,
+        stop: Some(stop),
+        drain,
+    };
+    let result = run.play().await;
+    server.abort();
+    result
+}
+
+/// A millisecond of real time, in which everything that can happen happens.
+async fn tick() {
+    let _ = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
+}
+
+impl Run<'_> {
+    async fn play(&mut self) -> Result<(), String> {
+        loop {
+            match self.script.awaited() {
+                Some(Expect::Reply { .. }) => {
+                    let line = self.line().await?;
+                    self.see(&Seen::Reply(line))?;
+                }
+                Some(Expect::Ask(..)) => self.ask().await?,
+                Some(Expect::Aborted(_)) => match self.next_told().await? {
+                    Told::Aborted => {
+                        self.envelope = None;
+                        self.see(&Seen::Aborted(None))?;
+                        self.script.pass_aborted();
+                    }
+                    told => return Err(self.script.describe(&told.shown(), "an abort")),
+                },
+                Some(Expect::Closed(_)) => {
+                    self.closed().await?;
+                    self.see(&Seen::Closed(None))?;
+                }
+                Some(Expect::Body(expected)) => {
+                    for _ in 0..PATIENCE {
+                        if lock(&self.shared).body == *expected {
+                            break;
+                        }
+                        tick().await;
+                    }
+                    tick().await;
+                    self.hold()?;
+                }
+                Some(Expect::Envelope(_) | Expect::Open) => {
+                    tick().await;
+                    self.fill()?;
+                    self.hear();
+                    self.hold()?;
+                }
+                None => {
+                    let shared = Arc::clone(&self.shared);
+                    let body = lock(&shared).body.clone();
+                    let view = View { body: &body, envelope: None, closed: self.ended };
+                    match self.script.rest(&view)? {
+                        Some(act) => self.act(act).await?,
+                        None => return self.finish().await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Checks the state that comes next.
+    fn hold(&mut self) -> Result<(), String> {
+        let body = lock(&self.shared).body.clone();
+        self.script.hold(&View { body: &body, envelope: self.envelope.as_deref(), closed: self.ended })
+    }
+
+    fn see(&mut self, seen: &Seen) -> Result<Option<Verdict>, String> {
+        let body = lock(&self.shared).body.clone();
+        let view = View { body: &body, envelope: self.envelope.as_deref(), closed: self.ended };
+        self.script.see(seen, &view).map(Option::<&Verdict>::cloned)
+    }
+
+    async fn act(&mut self, act: &Act) -> Result<(), String> {
+        match act {
+            Act::Send(bytes) => self.send(bytes).await,
+            Act::After(wait) => {
+                tick().await;
+                let mut left = *wait;
+                while !left.is_zero() {
+                    let step = left.min(Duration::from_secs(1));
+                    tokio::time::advance(step).await;
+                    left -= step;
+                }
+                // tokio's timers count in whole milliseconds.
+                tokio::time::advance(Duration::from_millis(1)).await;
+                tick().await;
+            }
+            Act::Eof => {
+                tick().await;
+                if let Some(client) = &mut self.client {
+                    // An error means that the server was faster.
+                    let _ = socket2::SockRef::from(&*client).shutdown(std::net::Shutdown::Write);
+                }
+            }
+            Act::Reset => {
+                tick().await;
+                if let Some(client) = self.client.take() {
+                    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).map_err(|e| e.to_string())?;
+                }
+            }
+            Act::Shutdown(how) => {
+                tick().await;
+                if let Some(stop) = self.stop.take() {
+                    stop.send(()).ok();
+                }
+                tick().await;
+                if *how == Shutdown::Now {
+                    tokio::time::advance(self.drain + Duration::from_millis(1)).await;
+                }
+            }
+            Act::PauseBody => lock(&self.shared).paused = true,
+            Act::ResumeBody => {
+                let waker = {
+                    let mut shared = lock(&self.shared);
+                    shared.paused = false;
+                    shared.waker.take()
+                };
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            // What is not read yet is in the socket.
+            Act::StopReading | Act::Read => {}
+            Act::Answer(verdict, late) => {
+                let Some(asked) = self.kept.take() else {
+                    return Err(self.script.describe("no question that was answered `later`", "a question to answer"));
+                };
+                tick().await;
+                let stale = !self.answer(asked, verdict)?;
+                if stale != *late {
+                    return Err(self.script.describe("the contrary", "an answer that is taken, or is stale"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes. Who is gone does not read it, which other lines tell.
+    async fn send(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(self.setup.piece.min(bytes.len().max(1))) {
+            let mut rest = piece;
+            for _ in 0..PATIENCE {
+                let Some(client) = &self.client else { return };
+                match client.try_write(rest) {
+                    Ok(written) => rest = &rest[written..],
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => tick().await,
+                    Err(_) => return,
+                }
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Reads what has come.
+    fn fill(&mut self) -> Result<(), String> {
+        let mut buffer = [0; 4096];
+        while let (Some(client), false) = (&self.client, self.ended) {
+            match client.try_read(&mut buffer) {
+                Ok(0) => self.ended = true,
+                Ok(length) => self.received.extend(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => self.ended = true,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next line of a reply.
+    async fn line(&mut self) -> Result<String, String> {
+        for _ in 0..PATIENCE {
+            self.fill()?;
+            if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                let line = line.strip_suffix(b"\r\n").unwrap_or(&line);
+                return Ok(String::from_utf8_lossy(line).into_owned());
+            }
+            if self.ended {
+                return Err(self.script.describe("closed", "a reply"));
+            }
+            tick().await;
+        }
+        // Whatever else has happened tells more than that nothing was written.
+        let other = match self.next_told().await {
+            Ok(told) => told.shown(),
+            Err(_) => "nothing".to_owned(),
+        };
+        Err(self.script.describe(&other, "a reply"))
+    }
+
+    /// What policy or sink tell next, but for the beginning of messages and the end of connections, which are noted.
+    async fn next_told(&mut self) -> Result<Told, String> {
+        for _ in 0..PATIENCE {
+            self.hear();
+            if let Some(told) = self.heard.pop_front() {
+                return Ok(told);
+            }
+            tick().await;
+        }
+        Err(self.script.describe("nothing", "a question, or an abort"))
+    }
+
+    /// Hears what there is to hear.
+    fn hear(&mut self) {
+        while let Ok(told) = self.told.try_recv() {
+            self.heard.push_back(told);
+        }
+        loop {
+            match self.heard.pop_front() {
+                Some(Told::Begin(envelope)) => self.envelope = Some(envelope),
+                Some(Told::Gone) => self.gone = true,
+                Some(told) => return self.heard.push_front(told),
+                None => return,
+            }
+        }
+    }
+
+    async fn ask(&mut self) -> Result<(), String> {
+        let (shown, asked) = match self.next_told().await? {
+            Told::Ask(shown, answer) => (shown, answer.map(Asked::Policy)),
+            Told::Commit(answer) => (format!("commit {}", lock(&self.shared).body.len()), Some(Asked::Sink(answer))),
+            told => return Err(self.script.describe(&told.shown(), "a question")),
+        };
+        let Some(verdict) = self.see(&Seen::Ask(shown))? else {
+            return Err(self.script.describe("a question without an answer", "an answer"));
+        };
+        let Some(asked) = asked else { return Ok(()) };
+        match verdict {
+            Verdict::Later => self.kept = Some(asked),
+            Verdict::Never => drop(asked),
+            verdict => {
+                if !self.answer(asked, &verdict)? {
+                    return Err(self.script.describe("a question that is over", "an answer that is taken"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers. Gives whether anybody still waited for it.
+    fn answer(&mut self, asked: Asked, verdict: &Verdict) -> Result<bool, String> {
+        match asked {
+            Asked::Policy(answer) => {
+                let decision = decision(verdict).ok_or("an answer that is none")?;
+                Ok(answer.send(decision).is_ok())
+            }
+            Asked::Sink(answer) => {
+                self.envelope = None;
+                Ok(answer
+                    .send(match verdict {
+                        Verdict::Accept => Ok(None),
+                        Verdict::AcceptWith(reply) => Ok(Some(reply.clone())),
+                        Verdict::Reject(reply) | Verdict::Defer(reply) => Err(reply.clone()),
+                        _ => return Err("a commit cannot be answered like that".to_owned()),
+                    })
+                    .is_ok())
+            }
+        }
+    }
+
+    /// Waits until the connection is closed.
+    async fn closed(&mut self) -> Result<(), String> {
+        for _ in 0..PATIENCE {
+            self.fill()?;
+            if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return Err(self
+                    .script
+                    .describe(&format!("S: {}", String::from_utf8_lossy(&line).trim_end()), "closed"));
+            }
+            if self.ended {
+                return Ok(());
+            }
+            if self.client.is_none() {
+                return self.until_gone().await;
+            }
+            tick().await;
+        }
+        Err(self.script.describe("nothing", "closed"))
+    }
+
+    /// Waits until the driver has let go of the connection.
+    async fn until_gone(&mut self) -> Result<(), String> {
+        for _ in 0..PATIENCE {
+            self.hear();
+            // What the end causes is of no more interest.
+            self.gone |= self.heard.drain(..).any(|told| matches!(told, Told::Gone));
+            if self.gone {
+                return Ok(());
+            }
+            tick().await;
+        }
+        Err(self.script.describe("nothing", "the end of the connection in the server"))
+    }
+
+    /// Nothing more may come, and the connection ends when the client goes.
+    async fn finish(&mut self) -> Result<(), String> {
+        tick().await;
+        self.fill()?;
+        if !self.received.is_empty() {
+            let rest: Vec<u8> = self.received.drain(..).collect();
+            return Err(self.script.describe(&format!("S: {}", String::from_utf8_lossy(&rest)), "nothing"));
+        }
+        self.hear();
+        if let Some(told) = self.heard.pop_front() {
+            return Err(self.script.describe(&told.shown(), "nothing"));
+        }
+        self.client = None;
+        // A paused sink must not keep the connection.
+        let waker = lock(&self.shared).waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.until_gone().await
+    }
+}
