@@ -4,6 +4,7 @@
 
 mod codegen;
 mod loadtest;
+mod report;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    CheckReport(report::Arguments),
     Codegen(codegen::Arguments),
     Loadtest(loadtest::Arguments),
     Tidy(tidy::Arguments),
@@ -28,6 +30,7 @@ enum Task {
 
 fn main() -> ExitCode {
     match Arguments::parse().task {
+        Task::CheckReport(arguments) => report::main(&arguments),
         Task::Codegen(arguments) => codegen::main(&workspace_root(), &arguments),
         Task::Loadtest(arguments) => loadtest::main(&workspace_root(), &arguments),
         Task::Tidy(arguments) => tidy::main(&workspace_root(), &arguments),
