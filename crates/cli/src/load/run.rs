@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ehlo_load::corpus::{self, Corpus, Facts, Source};
 use ehlo_load::integrity;
+use ehlo_load::report::units::number;
 use ehlo_load::report::{Environment, Parts, Report, Style, text};
 use ehlo_load::{
     Calibration, EnvelopeSpec, LedgerEntry, MessageSet, Mode, Options, Results, RunError, Status, Stop, Target,
@@ -111,7 +112,9 @@ impl Session<'_> {
             Some(program) => program.clone(),
             None => own_program()?,
         };
-        let server = Embedded::start(&program, self.args.connections, messages.max_size()).map_err(Failure::failed)?;
+        let threads = self.args.threads.map_or_else(default_threads, whole);
+        let server =
+            Embedded::start(&program, self.args.connections, messages.max_size(), threads).map_err(Failure::failed)?;
         let mut options = self.options(server.address().into(), messages, Some(server.pid()));
         options.ledger = true;
         let mut measured = self.measure(options, Calibrate::Before)?;
@@ -194,7 +197,11 @@ impl Session<'_> {
     }
 
     fn part(&self, what: &'static str, options: &Options) -> Result<Results, Failure> {
-        let progress = Progress::new(what, &self.interrupt, self.args.quiet);
+        let how = match options.mode {
+            Mode::Closed => "closed loop".to_owned(),
+            Mode::Open { rate } => format!("open loop at {} messages/s", number(rate)),
+        };
+        let progress = Progress::new(what, &how, &self.interrupt, self.args.quiet);
         ehlo_load::run(options, &progress).map_err(failure)
     }
 
@@ -204,7 +211,8 @@ impl Session<'_> {
         let listen = ([127, 0, 0, 1], 0).into();
         let responder = Listening::start("the null responder", &program, NullResponder::command(listen))
             .map_err(Failure::failed)?;
-        let progress = Progress::new("calibrating", &self.interrupt, self.args.quiet);
+        let how = "against a responder that does nothing";
+        let progress = Progress::new("calibrating", how, &self.interrupt, self.args.quiet);
         let duration = options.stop.duration.map_or(CALIBRATION, |it| it.min(CALIBRATION));
         calibrate(options, responder.address(), duration, &progress).map_err(|error| match error {
             RunError::Calibration { .. } if self.interrupt.is_set() => {
