@@ -1,0 +1,151 @@
+//! The session does what the table of transitions says, in each of its cells.
+
+use ehlo_server::codec::Verb;
+use ehlo_server::table::{Cell, ROWS, State, look_up, row_of};
+use ehlo_server::{Config, Event, Peer, Question, Questions, Session};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A line that is well-formed, and accepted where it is allowed.
+fn line(verb: Verb) -> String {
+    match verb {
+        Verb::Ehlo | Verb::Helo => format!("{verb} client.test\r\n"),
+        Verb::Mail => "MAIL FROM:<s@client.test>\r\n".to_owned(),
+        Verb::Rcpt => "RCPT TO:<bob@mx.test>\r\n".to_owned(),
+        Verb::Vrfy => "VRFY bob\r\n".to_owned(),
+        verb => format!("{verb}\r\n"),
+    }
+}
+
+/// A session in that state, with nothing left to write.
+fn session_in(state: State) -> Session {
+    let mut config = Config::new("mx.test").unwrap();
+    if state == State::Refused {
+        config.questions = Questions::CONNECT;
+    }
+    let now = Instant::now();
+    let mut session = Session::new(now, Arc::new(config), Peer::new(1));
+    if let Some(Event::Ask(Question::Connect(token))) = session.poll_event() {
+        let refusal = ehlo_server::codec::Reply::fixed(554, None, "No service");
+        session.resolve(now, token.reject(refusal)).unwrap();
+    }
+    let steps = match state {
+        State::Refused | State::Greeted => 0,
+        State::Ready => 1,
+        State::Sender => 2,
+        State::Recipients => 3,
+    };
+    for verb in [Verb::Ehlo, Verb::Mail, Verb::Rcpt].into_iter().take(steps) {
+        tell(&mut session, &line(verb));
+    }
+    session.output_sent(now, session.output().len());
+    session
+}
+
+/// Sends a line and gives the last code of what comes back.
+fn tell(session: &mut Session, line: &str) -> u16 {
+    let now = Instant::now();
+    session.output_sent(now, session.output().len());
+    let mut input = line.as_bytes();
+    loop {
+        let step = session.handle_input(now, input);
+        input = &input[step.used..];
+        if step.event.is_none() {
+            break;
+        }
+    }
+    assert!(input.is_empty(), "{line:?} was not used up");
+    let output = String::from_utf8(session.output().to_vec()).unwrap();
+    output.lines().last().and_then(|line| line[..3].parse().ok()).unwrap_or_else(|| panic!("no reply to {line:?}"))
+}
+
+/// The state that a command leads to where it is allowed and accepted; `None` where the session leaves the table: a message, or the end.
+fn next(verb: Verb, state: State) -> Option<State> {
+    match verb {
+        Verb::Ehlo | Verb::Helo => Some(State::Ready),
+        Verb::Mail => Some(State::Sender),
+        Verb::Rcpt => Some(State::Recipients),
+        Verb::Rset if state == State::Greeted => Some(State::Greeted),
+        Verb::Rset => Some(State::Ready),
+        Verb::Data | Verb::Quit => None,
+        _ => Some(state),
+    }
+}
+
+/// What tells the states apart: the replies to RCPT, MAIL and DATA, on fresh sessions that had the same commands.
+fn state_of(mut make: impl FnMut() -> Session) -> State {
+    let mut answer = |verb| {
+        let mut session = make();
+        let code = tell(&mut session, &line(verb));
+        let text = String::from_utf8_lossy(session.output()).into_owned();
+        (code, text)
+    };
+    let (mail, text) = answer(Verb::Mail);
+    match (mail, answer(Verb::Rcpt).0, answer(Verb::Data).0) {
+        (503, 503, 503) if text.contains("QUIT") => State::Refused,
+        (503, 503, 503) => State::Greeted,
+        (250, 503, 503) => State::Ready,
+        (503, 250, 503) => State::Sender,
+        (503, 250, 354) => State::Recipients,
+        other => panic!("no state answers like that: {other:?}"),
+    }
+}
+
+#[test]
+fn each_state_is_reached() {
+    for state in State::ALL {
+        assert_eq!(state_of(|| session_in(state)), state);
+    }
+}
+
+#[test]
+fn each_cell_says_what_the_session_answers_and_where_it_goes() {
+    for row in ROWS {
+        for (state, cell) in State::ALL.into_iter().zip(row.cells) {
+            let what = format!("{} in {state:?}", row.verb);
+            assert_eq!(look_up(row.verb, state), Some(cell));
+            let mut session = session_in(state);
+            let code = tell(&mut session, &line(row.verb));
+            if cell == Cell::Allow {
+                assert!(code < 400, "{what}: {code}");
+            } else {
+                assert_eq!(code, 503, "{what}");
+            }
+            // RFC 5321 §4.3.2, and the replies of the registry.
+            let code = ehlo_server::codec::ReplyCode::new(code).unwrap();
+            assert!(row.verb.may_answer(code), "{what}: {code:?}");
+            let expected = if cell == Cell::Allow { next(row.verb, state) } else { Some(state) };
+            let Some(expected) = expected else { continue };
+            let reached = state_of(|| {
+                let mut session = session_in(state);
+                tell(&mut session, &line(row.verb));
+                session
+            });
+            assert_eq!(reached, expected, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_command_out_of_sequence_is_503_whatever_its_arguments_are() {
+    for row in ROWS {
+        for (state, cell) in State::ALL.into_iter().zip(row.cells) {
+            if cell != Cell::Allow {
+                let code = tell(&mut session_in(state), &format!("{} \x01 nonsense <\r\n", row.verb));
+                assert_eq!(code, 503, "{} in {state:?}", row.verb);
+            }
+        }
+    }
+}
+
+#[test]
+fn verbs_without_a_row_are_502_in_each_state() {
+    let without = ["AUTH", "BDAT", "BURL", "ETRN", "EXPN", "LHLO", "STARTTLS", "TURN"];
+    for name in without {
+        let verb = Verb::from_bytes(name.as_bytes()).unwrap();
+        assert!(row_of(verb).is_none(), "{name} has a row by now: take it out of this list");
+        for state in State::ALL {
+            assert_eq!(tell(&mut session_in(state), &format!("{name} x\r\n")), 502, "{name} in {state:?}");
+        }
+    }
+}
