@@ -263,7 +263,11 @@ impl Session {
     pub fn output_sent(&mut self, now: Instant, n: usize) {
         debug_assert!(n <= self.output.bytes().len(), "more was sent than there was");
         self.output.sent(n.min(self.output.bytes().len()));
-        self.flush = if self.output.is_empty() { None } else { Some(now + self.config.timeouts.flush) };
+        if self.output.is_empty() {
+            self.flush = None;
+        } else if n > 0 {
+            self.flush = Some(now + self.config.timeouts.flush);
+        }
         if matches!(self.phase, Phase::Closing(_)) {
             self.settle();
         }
@@ -276,7 +280,7 @@ impl Session {
         match (&self.phase, self.flush) {
             (Phase::Closed, _) => None,
             (Phase::Closing(_), Some(flush)) => Some((flush, Reason::Flush)),
-            (_, Some(flush)) if flush < at => Some((flush, Reason::Flush)),
+            (_, Some(flush)) if flush <= at => Some((flush, Reason::Flush)),
             _ => Some((at, reason)),
         }
     }
