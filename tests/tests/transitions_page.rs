@@ -1,0 +1,96 @@
+//! The documentation's page of transitions is what the table of the session gives.
+//!
+//! `EHLO_WRITE_PAGES=1 cargo test -p ehlo-tests --test transitions_page` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use ehlo_server::codec::Verb;
+use ehlo_server::table::{Cell, ROWS, State};
+
+const PAGE: &str = "docs/src/reference/transitions.md";
+
+const HEAD: &str = "\
+<!-- Written by the test tests/tests/transitions_page.rs from crates/server/src/table.rs: change the table, not this page. -->
+
+# Which command may come when
+
+The session of `ehlo-server` looks each command up in one table before it reads the command's arguments (RFC 5321 §4.1.4): a command
+out of sequence is 503 however malformed the rest of it is.
+
+";
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Refused => "refused",
+        State::Greeted => "greeted",
+        State::Ready => "ready",
+        State::Sender => "sender",
+        State::Recipients => "recipients",
+    }
+}
+
+fn state_meaning(state: State) -> &'static str {
+    match state {
+        State::Refused => "the greeting was 554 or 521 (RFC 5321 §3.1, RFC 7504 §3)",
+        State::Greeted => "no EHLO or HELO was accepted yet",
+        State::Ready => "EHLO or HELO was accepted, and no transaction is open",
+        State::Sender => "MAIL was accepted",
+        State::Recipients => "MAIL and at least one RCPT were accepted",
+    }
+}
+
+fn cell(cell: Cell) -> &'static str {
+    match cell {
+        Cell::Allow => "yes",
+        Cell::NeedsHello => "503, EHLO first",
+        Cell::NeedsMail => "503, MAIL first",
+        Cell::Nested => "503, one is open",
+        Cell::NeedsRecipient => "503, no recipient",
+        Cell::NeedsQuit => "503, QUIT only",
+    }
+}
+
+fn page() -> String {
+    let mut out = HEAD.to_owned();
+    let mut line = |text: &str| {
+        let _: std::fmt::Result = writeln!(out, "{text}");
+    };
+    let names: Vec<&str> = State::ALL.into_iter().map(state).collect();
+    line(&format!("| command | {} |", names.join(" | ")));
+    line(&format!("|---|{}", "---|".repeat(names.len())));
+    for row in ROWS {
+        let cells: Vec<&str> = row.cells.into_iter().map(cell).collect();
+        line(&format!("| {} | {} |", row.verb, cells.join(" | ")));
+    }
+    line("\nA verb without a row is one that this server does not implement: 502. A word that is no verb is 500.\n");
+    line("The states:\n");
+    for one in State::ALL {
+        line(&format!("- {}: {}", state(one), state_meaning(one)));
+    }
+    let list = |verbs: Vec<Verb>| verbs.iter().map(Verb::to_string).collect::<Vec<_>>().join(", ");
+    let idle = list(ROWS.iter().filter(|row| row.idle).map(|row| row.verb).collect());
+    let last = list(ROWS.iter().filter(|row| row.ends_group).map(|row| row.verb).collect());
+    line(&format!(
+        "\n{idle} do nothing for a message: they count against `Limits::idle_commands` until the next message is accepted."
+    ));
+    line(&format!(
+        "\n{last} must be the last of a pipelined group (RFC 2920 §3.1). The session answers what comes behind them all the same."
+    ));
+    out
+}
+
+#[test]
+fn the_page_of_transitions_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(PAGE);
+    let page = page();
+    if env::var_os("EHLO_WRITE_PAGES").is_some() {
+        fs::write(&path, &page).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    let there = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(
+        there == page,
+        "{PAGE} is not what the table gives: run `EHLO_WRITE_PAGES=1 cargo test -p ehlo-tests --test transitions_page`"
+    );
+}
