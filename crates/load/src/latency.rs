@@ -1,6 +1,6 @@
 //! Latencies: what is measured, and what may be said about it.
 
-/// Counts of durations in nanoseconds, three significant digits, up to [`HIGHEST_NS`].
+/// Counts of durations in nanoseconds, three significant digits, up to one hour: what is longer counts as an hour.
 pub type Histogram = hdrhistogram::Histogram<u64>;
 
 /// The longest duration that is kept as such; longer ones count as this. One hour, in nanoseconds.

@@ -42,3 +42,8 @@ pub use observer::{Observer, Snapshot, Step};
 pub use options::{EnvelopeSpec, Mode, Options, Stop, Target, Timeouts, default_threads};
 pub use results::{Arrivals, Counts, Ended, ErrorKind, Failure, GeneratorLoad, Interval, Results, ThreadLoad};
 pub use verdict::{Reason, Status, Verdict, verdict};
+
+/// Runs the examples of the README as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -84,6 +84,10 @@ fn a_rate_above_half_of_the_ceiling_is_not_believed() {
     assert!(calibration.messages_per_second > 100.0 && calibration.us_per_message > 0.0);
 
     let quiet = quiet();
+    let mut low = calibration;
+    low.messages_per_second = 1.0;
+    assert_eq!(low.raised_by(&quiet).messages_per_second, quiet.messages_per_second());
+    assert_eq!(calibration.raised_by(&quiet), calibration, "never lowered");
     let at = |ceiling: f64| {
         let mut calibration: Calibration = calibration;
         calibration.messages_per_second = ceiling;

@@ -3,6 +3,8 @@
 mod conn;
 mod connect;
 mod control;
+mod drain;
+mod ending;
 mod schedule;
 mod source;
 mod supervisor;

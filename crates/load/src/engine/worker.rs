@@ -4,7 +4,7 @@ use super::conn::{Conn, Link};
 use super::connect::Making;
 use super::control::{Control, Plan, Report};
 use super::schedule::Schedule;
-use super::tally::{MAX_LEDGER, Tally};
+use super::tally::Tally;
 use super::timer::{Deadlines, Timer};
 use crate::latency::new_histogram;
 use crate::{Ended, Mode, Options};
@@ -30,12 +30,7 @@ const EVENTS: usize = 64;
 /// Octets of the read buffer that all connections of a thread share. Replies are far shorter.
 const BUFFER: usize = 16 * 1024;
 /// How long QUIT may stay unanswered once nothing else is under way.
-const QUIT_PATIENCE: Duration = Duration::from_secs(1);
-/// Failures without one message answered in between after which a thread looks whether to give up.
-const GIVE_UP_FAILURES: u64 = 10;
-/// How long it goes on failing before it gives up, if messages were answered earlier.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
-
+pub(super) const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 /// What all threads of a run share.
 pub(super) struct Setup<'a> {
     pub(super) options: &'a Options,
@@ -73,9 +68,9 @@ pub(super) struct Worker<'a> {
     idle: VecDeque<usize>,
     pub(super) making: Making,
     pub(super) course: Course,
-    schedule: Option<Schedule>,
+    pub(super) schedule: Option<Schedule>,
     /// Messages that this thread may take on, and those it has.
-    share: u64,
+    pub(super) share: u64,
     pub(super) taken_on: u64,
     /// Connections that are up or coming up.
     pub(super) up: usize,
@@ -85,8 +80,8 @@ pub(super) struct Worker<'a> {
     reports: Sender<Report>,
     buffer: Vec<u8>,
     /// Number of the second under way, and when it ends.
-    second: (u64, Option<Instant>),
-    window_told: bool,
+    pub(super) second: (u64, Option<Instant>),
+    pub(super) window_told: bool,
 }
 
 /// Splits off what a connection needs, so that it can be borrowed beside it.
@@ -264,7 +259,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Open loop: gives the messages that are due to idle connections.
-    fn dispatch(&mut self, now: Instant) {
+    pub(super) fn dispatch(&mut self, now: Instant) {
         let Course::Sending(plan) = self.course else { return };
         let mut clock = now;
         while self.taken_on < self.share {
@@ -415,97 +410,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn check_end(&mut self, now: Instant) {
-        let stopped = self.setup.control.stop.load(Ordering::Relaxed);
-        match &mut self.course {
-            Course::Connecting => {}
-            Course::Sending(plan) => {
-                let ends = plan.ends.filter(|ends| *ends <= now);
-                if ends.is_some() {
-                    // What was due just before the end, and for which there is a connection, has not failed to find one.
-                    self.dispatch(now);
-                }
-                let tally = &self.tally;
-                let failing = tally.failures_since_answer >= GIVE_UP_FAILURES.max(3 * self.conns.len() as u64);
-                let in_vain = !tally.answered || now.saturating_duration_since(tally.last_answer) > GIVE_UP_AFTER;
-                if let Some(ends) = ends {
-                    self.drain(Ended::Duration, ends);
-                } else if stopped {
-                    self.drain(Ended::Stopped, now);
-                } else if self.taken_on >= self.share {
-                    self.drain(Ended::Messages, now);
-                } else if failing && in_vain {
-                    self.drain(Ended::GaveUp, now);
-                } else if tally.ledger.len() >= MAX_LEDGER {
-                    self.drain(Ended::LedgerFull, now);
-                }
-            }
-            Course::Draining { until, .. } => {
-                if stopped && until.is_none() {
-                    *until = Some(now + self.setup.options.drain);
-                }
-            }
-        }
-    }
-
-    fn drain(&mut self, why: Ended, end: Instant) {
-        // The last messages of a given number are waited for as all before them were: until their own deadlines.
-        let until = (why != Ended::Messages).then(|| end + self.setup.options.drain);
-        if let (Some(schedule), Course::Sending(plan)) = (&self.schedule, self.course) {
-            // All were taken that could be; what is left was due and found no connection.
-            for (due, count) in schedule.untaken(end, self.share).filter(|(due, _)| *due >= plan.opens) {
-                self.tally.unplaced += count;
-                self.tally.waits.saturating_record_n(super::window::between(due, end), count);
-            }
-        }
-        self.course = Course::Draining { until, quiet: None };
-        if why != Ended::Messages {
-            self.close_window(end);
-        }
-        self.tell(Report::Drains(why));
-        let now = Instant::now();
-        if !self.setup.options.reconnect {
-            self.making.line.clear();
-        }
-        for index in 0..self.conns.len() {
-            self.wind_up(index, now);
-        }
-    }
-
-    fn close_window(&mut self, at: Instant) {
-        self.tally.window.close(at);
-        if !mem::replace(&mut self.window_told, true) {
-            self.tell(Report::WindowClosed);
-        }
-    }
-
-    fn messages_under_way(&self) -> u64 {
-        let open = |c: &crate::Counts| c.started - c.accepted - c.refused - c.failed - c.unknown;
-        open(&self.tally.measured) + open(&self.tally.warm_up)
-    }
-
-    fn is_done(&mut self, now: Instant) -> bool {
-        let under_way = self.messages_under_way();
-        let last_done = self.tally.last_done;
-        let Course::Draining { until, quiet, .. } = &mut self.course else { return false };
-        if under_way == 0 {
-            let since = *quiet.get_or_insert(now);
-            let (until, up) = (*until, self.up);
-            self.close_window(last_done);
-            return up == 0 || now >= since + QUIT_PATIENCE || until.is_some_and(|until| now >= until);
-        }
-        until.is_some_and(|until| now >= until)
-    }
-
-    fn finish(&mut self, now: Instant) {
-        for index in 0..self.conns.len() {
-            self.conns[index].abandon(&mut cx!(self), now);
-        }
-        self.close_window(now);
-        self.publish();
-        self.send_second(self.second.0);
-    }
-
     fn end_second(&mut self, now: Instant) {
         while let (number, Some(at)) = self.second {
             if now < at {
@@ -516,7 +420,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn send_second(&mut self, number: u64) {
+    pub(super) fn send_second(&mut self, number: u64) {
         let accepted = mem::take(&mut self.tally.second_accepted);
         if accepted > 0 {
             let service = Box::new(mem::replace(&mut self.tally.second, new_histogram()));
@@ -529,7 +433,7 @@ impl<'a> Worker<'a> {
         let _ = self.reports.send(report);
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let progress = &self.setup.control.progress[self.thread];
         let (a, b) = (&self.tally.warm_up, &self.tally.measured);
         progress.started.store(a.started + b.started, Ordering::Relaxed);
