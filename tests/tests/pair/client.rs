@@ -36,7 +36,7 @@ pub(crate) struct Client {
     /// The body of the current transaction is written, but for what the session put out behind it.
     body_written: bool,
     /// What is left to write of that.
-    end_left: usize,
+    pub(crate) end_left: usize,
     /// No write, read or new transaction before these.
     pub(crate) write_at: Instant,
     pub(crate) read_at: Instant,

@@ -24,6 +24,8 @@ pub(crate) struct Weather {
     pub(crate) fault: Option<(Duration, Fault)>,
     /// When a message is about to be stored: where a doubt can come from.
     pub(crate) ambush: Option<Fault>,
+    /// When a body is written and its end is not.
+    pub(crate) ambush_at_end: Option<Fault>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,7 @@ impl Weather {
                 stall: 0,
                 fault: None,
                 ambush: None,
+                ambush_at_end: None,
             };
         }
         const FAULTS: [Fault; 7] = [
@@ -74,6 +77,7 @@ impl Weather {
             pause: rng.below(30),
             stall: rng.below(8),
             ambush: rng.percent(40).then(|| *rng.pick(&FAULTS)),
+            ambush_at_end: rng.percent(20).then(|| *rng.pick(&FAULTS)),
             fault: rng.percent(40).then(|| (Duration::from_micros(rng.below(within) as u64), *rng.pick(&FAULTS))),
         }
     }
@@ -134,7 +138,8 @@ impl Message {
         if !body.ends_with(b"\r\n") {
             body.extend_from_slice(b"\r\n");
         }
-        let to = (0..rng.between(1, 5))
+        let recipients = if rng.percent(10) { rng.between(1, 80) } else { rng.between(1, 5) };
+        let to = (0..recipients)
             .map(|i| match rng.below(6) {
                 0 => format!("<\"r {i}\"@{id}.example>"),
                 1 if i == 0 => "<Postmaster>".to_owned(),

@@ -239,6 +239,10 @@ impl World {
                 let n = client.write(now, up, &mut self.rng);
                 client.write_at = now + self.rng.delay(long);
                 self.trace.say(now - self.start, || format!("{n} bytes"));
+                if client.end_left > 0 && self.weather.fault.is_none() {
+                    self.weather.fault = self.weather.ambush_at_end.take().map(|fault| (now - self.start, fault));
+                    self.victim = Some(i);
+                }
             }
             Action::ClientWork(i) => {
                 let client = &mut self.links[i].client;

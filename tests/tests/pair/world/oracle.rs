@@ -21,6 +21,9 @@ impl World {
             let open = server.closed.is_none();
             assert_eq!(session.poll_timeout().is_some(), open, "an open session has a deadline");
             assert!(open || !session.wants_input(), "a closed server listens");
+            // Without room for a reply, no command is looked at.
+            let full = session.output().len() + 512 > limits.output.max(1024);
+            assert!(session.in_message() || !full || !session.wants_input(), "a command is wanted, and no reply fits");
             // One last reply, 421, goes out whether there is room or not.
             assert!(session.output().len() <= limits.output.max(1024) + 512, "{} bytes wait", session.output().len());
             assert!(session.held() <= limits.command_line + 64, "{} bytes of a line are kept", session.held());
