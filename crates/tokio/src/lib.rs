@@ -52,3 +52,8 @@ pub use policy::{AcceptAll, Context, Decision, Hello, Later, Mail, Policy, Rcpt,
 pub use server::{Builder, Server};
 pub use sink::{BodySink, MessageContext};
 pub use workers::Workers;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
