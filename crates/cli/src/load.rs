@@ -140,8 +140,11 @@ Examples:
   ehlo load mx.example.org:25 --messages 1000 --connections 10 --reconnect
   ehlo load 127.0.0.1:2525 --corpus mail/ --json report.json
 
-Exit status: 0 all well, 1 errors or refused messages, or lost or altered ones, 2 wrong usage or messages that cannot be
-sent, 4 an INVALID measurement.";
+Exit status:
+  0  every message was accepted, and none lost, doubled or altered
+  1  there were errors or refused messages, or the store is not what was acknowledged
+  2  wrong usage, or messages that cannot be sent as they are
+  4  all of that is well, but the measurement is INVALID";
 
 /// See [`ehlo_load::corpus::LineEndings`].
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

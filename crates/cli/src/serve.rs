@@ -14,7 +14,7 @@ use ehlo_load::{MessageId, ledger};
 use ehlo_tokio::ehlo_server::Config;
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
 use ehlo_tokio::{AcceptAll, ConnectionLimits, Server, Summary, Workers};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
@@ -86,6 +86,10 @@ pub(crate) struct Args {
     /// Listen where other hosts can connect, too
     #[arg(long)]
     allow_remote: bool,
+
+    /// End as after a signal when the standard input ends: for a program that starts this one, however it ends itself
+    #[arg(long, hide = true)]
+    until_eof: bool,
 
     /// What is logged on the standard error: off, error, warn, info, debug or trace. Never messages or their contents
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
@@ -218,6 +222,9 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
             listeners.push(listener);
         }
         let stop = stop_signals().map_err(cannot_start)?;
+        if args.until_eof {
+            terminate_at_eof();
+        }
         for listener in &listeners {
             let address = listener.local_addr().map_err(cannot_start)?;
             print(format_args!("listening on {address}")).map_err(cannot_start)?;
@@ -253,6 +260,15 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
             std::process::exit(1);
         });
     })
+}
+
+/// Sends this process SIGTERM when its standard input ends.
+fn terminate_at_eof() {
+    std::thread::spawn(|| {
+        // An error is an end, too. If the signal can't be sent there is nothing else to do.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = kill_process(getpid(), Signal::TERM);
+    });
 }
 
 /// Raises the limit on open files as far as it is needed and allowed, and says when that is not far enough.

@@ -306,6 +306,42 @@ fn ctrl_c_ends_with_the_results_so_far() {
     }
 }
 
+#[test]
+fn a_run_that_is_killed_leaves_no_server_behind() {
+    let args = ["load", "--rate", "100", "--duration", "10m", "--connections", "5", "--no-calibrate", "--quiet"];
+    let mut child = ehlo(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    let server = loop {
+        assert!(start.elapsed() < LIMIT, "no server was started");
+        if let Some(pid) = child_of(child.id()) {
+            break pid;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // A zombie has ended; only its new parent has not looked yet.
+    while stat(server).is_some_and(|(state, _)| state != "Z") {
+        assert!(start.elapsed() < LIMIT, "process {server} goes on");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process's state and its parent (proc_pid_stat(5)); `None` if there is no such process.
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+/// A process that this one has started.
+fn child_of(parent: u32) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid| stat(*pid).is_some_and(|(_, its)| its == parent))
+}
+
 /// A folder that goes away with the value.
 struct Folder(PathBuf);
 

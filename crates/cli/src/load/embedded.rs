@@ -42,6 +42,7 @@ impl Embedded {
             "127.0.0.1:0",
             "--store",
             "verify",
+            "--until-eof",
             "--max-connections",
             &connections,
             "--max-size",

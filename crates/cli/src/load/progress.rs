@@ -54,7 +54,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, interrupt: &Interrupt, quiet: bool) -> Self {
+    /// `what` is done; `how` says more to those who see no bar.
+    pub(super) fn new(what: &'static str, how: &str, interrupt: &Interrupt, quiet: bool) -> Self {
         let display = if quiet {
             Display::Nowhere
         } else if io::stderr().is_terminal() {
@@ -65,7 +66,7 @@ impl Progress {
             bar.set_prefix(what);
             Display::Bar(bar)
         } else {
-            tell("load", what);
+            tell("load", format_args!("{what}: {how}"));
             Display::Lines(Cell::new(Instant::now()))
         };
         Self { what, interrupt: interrupt.clone(), display }

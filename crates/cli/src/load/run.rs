@@ -132,7 +132,6 @@ impl Session<'_> {
 
     fn options(&self, target: Target, messages: MessageSet, target_pid: Option<u32>) -> Options {
         let args = self.args;
-        let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let mut options = Options::new(target, Arc::new(messages));
         options.connections = whole(args.connections);
         options.threads = args.threads.map_or_else(default_threads, whole);
@@ -288,6 +287,11 @@ fn failure(error: RunError) -> Failure {
 
 fn own_program() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| Failure::failed(format!("cannot find this program: {error}")))
+}
+
+/// More than there are addresses is refused as too much later on.
+fn whole(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// A number that no other run has: the time in nanoseconds. A run has two of them at most.

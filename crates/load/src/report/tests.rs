@@ -191,7 +191,7 @@ fn a_closed_loop_has_service_times_only() {
     let transaction = json["latency"]["transaction"].as_object().unwrap();
     assert!(transaction["service"].is_object() && transaction["response"].is_null() && transaction["lag"].is_null());
     assert!(json["arrivals"].is_null() && json["config"]["rate"].is_null());
-    assert!(text(&report, Style::default()).contains("under saturation"));
+    assert!(text(&report, Style::default()).contains("Under saturation"));
 }
 
 #[test]
@@ -270,7 +270,8 @@ fn the_text_fits_on_a_terminal_and_has_no_escape_unless_asked() {
     peak.replies = (200..260).map(|code| (code, 1_000_000)).collect();
     open.totals.unknown = 7;
     let report = report(&open, Some(&peak), Some(Integrity::default()));
-    let plain = text(&report, Style::default());
+    let closed = self::report(&peak, None, None);
+    let plain = text(&report, Style::default()) + &text(&closed, Style::default());
     assert!(!plain.contains('\x1b') && plain.ends_with('\n'));
     for line in plain.lines() {
         assert!(line.chars().count() <= 100, "{line}");

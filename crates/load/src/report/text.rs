@@ -76,6 +76,12 @@ impl Out {
         }
     }
 
+    /// A line of its own, below a table.
+    fn note(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
     fn gap(&mut self) {
         self.text.push('\n');
     }
@@ -213,22 +219,18 @@ fn latency(out: &mut Out, report: &Report) {
         out.text.push('\n');
     }
     if open {
-        out.text.push_str(
-            "service: from MAIL to the last reply; response: from the moment it was due; lag: between the two\n",
-        );
+        out.note("service: from MAIL to the last reply; response: from the moment it was due; lag: between the two");
     } else {
-        out.text.push_str("service times under saturation: each message waits for the one before, so they say how long the queue is\n");
+        out.note("Under saturation each message waits for others: these times tell of the length of the queue.");
     }
     if report.config.pipelined {
-        out.text.push_str(
-            "flight: MAIL, RCPT and DATA in one write, to the last reply; reply gap: from its first reply to that\n",
-        );
+        out.note("flight: MAIL, RCPT and DATA in one write, to the last reply; reply gap: first to last reply of it");
     }
     if withheld {
-        out.text.push_str("-: fewer than ten samples lie beyond this percentile\n");
+        out.note("-: fewer than ten samples lie beyond this percentile");
     }
     if bounds {
-        out.text.push_str("≥: at least; some messages that were due had not ended when the run did\n");
+        out.note("≥: at least; some messages that were due had not ended when the run did");
     }
     out.gap();
 }
