@@ -1,6 +1,7 @@
 //! One set of scenario files, `tests/scenarios/server`, played in all the ways of [`TABLE`].
 
 mod bare;
+mod checks;
 mod coverage;
 mod driver;
 mod escape;

@@ -4,22 +4,22 @@
 //! The clock is tokio's paused one. It would leap to the next deadline whenever everything waits, also for a socket; a blocking task
 //! that is never done keeps it from that, and time passes only by `after`.
 
+mod policy;
+
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use ehlo_server::Shutdown;
 use ehlo_server::codec::Reply;
-use ehlo_server::{EnvelopeView, Pending, Questions, Shutdown};
-use ehlo_tokio::{BodySink, Decision, Hello, Mail, MessageContext, Policy, Rcpt, Server, Vrfy};
+use ehlo_tokio::{Decision, Server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc as channel, oneshot};
 
-use crate::bare::{show, show_envelope};
+use self::policy::{Scripted, Shared, Told, decision, lock};
 use crate::format::{Act, Expect, Kind, Scenario, Verdict};
 use crate::script::{Script, Seen, View};
 
@@ -65,188 +65,27 @@ const SETUPS: &[Setup] = &[
 /// Plays the scenario in each setup.
 pub(crate) fn play(scenario: &Scenario) -> Result<usize, String> {
     for setup in SETUPS {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().start_paused(true).build().map_err(|error| error.to_string())?;
-        let (stop, stopped) = mpsc::channel::<()>();
-        let result = runtime.block_on(async {
-            drop(tokio::task::spawn_blocking(move || stopped.recv()));
-            run(scenario, setup).await
-        });
-        drop(stop);
-        runtime.shutdown_background();
-        result.map_err(|error| format!("{error}\n  played by the driver as {setup:?}"))?;
+        play_as(scenario, setup, PATIENCE).map_err(|error| format!("{error}\n  played by the driver as {setup:?}"))?;
     }
     Ok(SETUPS.len())
 }
 
-/// What policy and sink tell the runner.
-enum Told {
-    /// A question, and where the answer goes unless it was given at once.
-    Ask(String, Option<oneshot::Sender<Decision>>),
-    Begin(String),
-    Commit(oneshot::Sender<Result<Option<Reply>, Reply>>),
-    Aborted,
-    /// The connection is no more.
-    Gone,
+/// Plays the scenario once, with so much patience.
+pub(crate) fn play_once(scenario: &Scenario, patience: usize) -> Result<(), String> {
+    play_as(scenario, &SETUPS[0], patience)
 }
 
-impl Told {
-    fn shown(&self) -> String {
-        match self {
-            Self::Ask(shown, _) => format!("ask {shown}"),
-            Self::Begin(_) => "the beginning of a message".to_owned(),
-            Self::Commit(_) => "ask commit".to_owned(),
-            Self::Aborted => "aborted".to_owned(),
-            Self::Gone => "the end of the connection".to_owned(),
-        }
-    }
-}
-
-/// What the runner and the sink share.
-#[derive(Default)]
-struct Shared {
-    body: Vec<u8>,
-    paused: bool,
-    waker: Option<Waker>,
-}
-
-struct Scripted {
-    questions: Questions,
-    tell: channel::UnboundedSender<Told>,
-    shared: Arc<Mutex<Shared>>,
-    /// The scenario's answers in order, if they are to be given at once.
-    answers: Mutex<VecDeque<Verdict>>,
-    sink: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Scripted {
-    fn ask(&self, pending_question: Pending<'_>) -> Decision {
-        let shown = show(pending_question);
-        if let Some(decision) = lock(&self.answers).pop_front().and_then(|verdict| decision(&verdict)) {
-            self.tell.send(Told::Ask(shown, None)).ok();
-            return decision;
-        }
-        let (answer, answered) = oneshot::channel();
-        self.tell.send(Told::Ask(shown, Some(answer))).ok();
-        Decision::later(async move {
-            match answered.await {
-                Ok(decision) => decision,
-                Err(_) => pending().await,
-            }
-        })
-    }
-}
-
-fn decision(verdict: &Verdict) -> Option<Decision> {
-    match verdict {
-        Verdict::Accept => Some(Decision::Accept),
-        Verdict::AcceptWith(reply) => Some(Decision::AcceptWith(reply.clone())),
-        Verdict::Reject(reply) => Some(Decision::Reject(reply.clone())),
-        Verdict::Defer(reply) => Some(Decision::Defer(reply.clone())),
-        Verdict::Later | Verdict::Never | Verdict::Drop => None,
-    }
-}
-
-impl Policy for Scripted {
-    type Sink = Sink;
-
-    fn questions(&self) -> Questions {
-        self.questions
-    }
-
-    fn sink(&self) -> Sink {
-        Sink { tell: self.tell.clone(), shared: Arc::clone(&self.shared), most: self.sink, commit: None, lost: false }
-    }
-
-    fn connect(&self, _: &ehlo_tokio::Context<'_>) -> Decision {
-        self.ask(Pending::Connect)
-    }
-
-    fn hello(&self, hello: &Hello<'_>) -> Decision {
-        self.ask(Pending::Hello { name: hello.name, extended: hello.extended })
-    }
-
-    fn mail(&self, mail: &Mail<'_>) -> Decision {
-        self.ask(Pending::Mail { from: mail.from, params: mail.params })
-    }
-
-    fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
-        self.ask(Pending::Rcpt { to: rcpt.to, params: rcpt.params })
-    }
-
-    fn data(&self, _: &ehlo_tokio::Context<'_>) -> Decision {
-        self.ask(Pending::Data)
-    }
-
-    fn vrfy(&self, vrfy: &Vrfy<'_>) -> Decision {
-        self.ask(Pending::Vrfy(vrfy.text))
-    }
-}
-
-struct Sink {
-    tell: channel::UnboundedSender<Told>,
-    shared: Arc<Mutex<Shared>>,
-    most: usize,
-    commit: Option<oneshot::Receiver<Result<Option<Reply>, Reply>>>,
-    /// The commit will never be answered.
-    lost: bool,
-}
-
-impl BodySink for Sink {
-    fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
-        lock(&self.shared).body.clear();
-        let envelope: EnvelopeView<'_> = message.envelope;
-        self.tell.send(Told::Begin(show_envelope(envelope))).ok();
-        Ok(())
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let mut shared = lock(&self.shared);
-        if shared.paused {
-            shared.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let taken = bytes.len().min(self.most);
-        shared.body.extend_from_slice(&bytes[..taken]);
-        Poll::Ready(Ok(taken))
-    }
-
-    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
-        if self.lost {
-            return Poll::Pending;
-        }
-        let commit = self.commit.get_or_insert_with(|| {
-            let (answer, answered) = oneshot::channel();
-            self.tell.send(Told::Commit(answer)).ok();
-            answered
-        });
-        match Pin::new(commit).poll(cx) {
-            Poll::Ready(Ok(result)) => {
-                self.commit = None;
-                Poll::Ready(result)
-            }
-            Poll::Ready(Err(_)) => {
-                self.lost = true;
-                Poll::Pending
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn abort(&mut self) {
-        (self.commit, self.lost) = (None, false);
-        self.tell.send(Told::Aborted).ok();
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.tell.send(Told::Gone).ok();
-    }
+fn play_as(scenario: &Scenario, setup: &Setup, patience: usize) -> Result<(), String> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().map_err(|error| error.to_string())?;
+    let (stop, stopped) = mpsc::channel::<()>();
+    let result = runtime.block_on(async {
+        drop(tokio::task::spawn_blocking(move || stopped.recv()));
+        run(scenario, setup, patience).await
+    });
+    drop(stop);
+    runtime.shutdown_background();
+    result
 }
 
 /// Where an answer goes.
@@ -258,9 +97,14 @@ enum Asked {
 struct Run<'s> {
     script: Script<'s>,
     setup: &'s Setup,
+    patience: usize,
     client: Option<TcpStream>,
     received: VecDeque<u8>,
+    /// What is not read yet is in the socket.
+    reading: bool,
     ended: bool,
+    /// The scenario has said so.
+    told_end: bool,
     told: channel::UnboundedReceiver<Told>,
     heard: VecDeque<Told>,
     gone: bool,
@@ -272,7 +116,7 @@ struct Run<'s> {
     drain: Duration,
 }
 
-async fn run(scenario: &Scenario, setup: &Setup) -> Result<(), String> {
+async fn run(scenario: &Scenario, setup: &Setup, patience: usize) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", scenario.name);
     let (tell, told) = channel::unbounded_channel();
     let shared = Arc::new(Mutex::new(Shared::default()));
@@ -306,9 +150,12 @@ async fn run(scenario: &Scenario, setup: &Setup) -> Result<(), String> {
     let mut run = Run {
         script: Script::new(scenario),
         setup,
+        patience,
         client: Some(client),
         received: VecDeque::new(),
+        reading: true,
         ended: false,
+        told_end: false,
         told,
         heard: VecDeque::new(),
         gone: false,
@@ -347,10 +194,11 @@ impl Run<'_> {
                 },
                 Some(Expect::Closed(_)) => {
                     self.closed().await?;
+                    self.told_end = true;
                     self.see(&Seen::Closed(None))?;
                 }
                 Some(Expect::Body(expected)) => {
-                    for _ in 0..PATIENCE {
+                    for _ in 0..self.patience {
                         if lock(&self.shared).body == *expected {
                             break;
                         }
@@ -366,6 +214,10 @@ impl Run<'_> {
                     self.hold()?;
                 }
                 None => {
+                    self.fill()?;
+                    if self.ended && !self.told_end {
+                        return Err(self.script.describe("closed", "nothing"));
+                    }
                     let shared = Arc::clone(&self.shared);
                     let body = lock(&shared).body.clone();
                     let view = View { body: &body, envelope: None, closed: self.ended };
@@ -439,8 +291,8 @@ impl Run<'_> {
                     waker.wake();
                 }
             }
-            // What is not read yet is in the socket.
-            Act::StopReading | Act::Read => {}
+            Act::StopReading => self.reading = false,
+            Act::Read => self.reading = true,
             Act::Answer(verdict, late) => {
                 let Some(asked) = self.kept.take() else {
                     return Err(self.script.describe("no question that was answered `later`", "a question to answer"));
@@ -459,7 +311,7 @@ impl Run<'_> {
     async fn send(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(self.setup.piece.min(bytes.len().max(1))) {
             let mut rest = piece;
-            for _ in 0..PATIENCE {
+            for _ in 0..self.patience {
                 let Some(client) = &self.client else { return };
                 match client.try_write(rest) {
                     Ok(written) => rest = &rest[written..],
@@ -475,6 +327,9 @@ impl Run<'_> {
 
     /// Reads what has come.
     fn fill(&mut self) -> Result<(), String> {
+        if !self.reading {
+            return Ok(());
+        }
         let mut buffer = [0; 4096];
         while let (Some(client), false) = (&self.client, self.ended) {
             match client.try_read(&mut buffer) {
@@ -490,7 +345,7 @@ impl Run<'_> {
 
     /// The next line of a reply.
     async fn line(&mut self) -> Result<String, String> {
-        for _ in 0..PATIENCE {
+        for _ in 0..self.patience {
             self.fill()?;
             if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
@@ -512,7 +367,7 @@ impl Run<'_> {
 
     /// What policy or sink tell next, but for the beginning of messages and the end of connections, which are noted.
     async fn next_told(&mut self) -> Result<Told, String> {
-        for _ in 0..PATIENCE {
+        for _ in 0..self.patience {
             self.hear();
             if let Some(told) = self.heard.pop_front() {
                 return Ok(told);
@@ -582,7 +437,7 @@ impl Run<'_> {
 
     /// Waits until the connection is closed.
     async fn closed(&mut self) -> Result<(), String> {
-        for _ in 0..PATIENCE {
+        for _ in 0..self.patience {
             self.fill()?;
             if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
@@ -603,7 +458,7 @@ impl Run<'_> {
 
     /// Waits until the driver has let go of the connection.
     async fn until_gone(&mut self) -> Result<(), String> {
-        for _ in 0..PATIENCE {
+        for _ in 0..self.patience {
             self.hear();
             // What the end causes is of no more interest.
             self.gone |= self.heard.drain(..).any(|told| matches!(told, Told::Gone));
@@ -619,6 +474,9 @@ impl Run<'_> {
     async fn finish(&mut self) -> Result<(), String> {
         tick().await;
         self.fill()?;
+        if self.ended && !self.told_end {
+            return Err(self.script.describe("closed", "nothing"));
+        }
         if !self.received.is_empty() {
             let rest: Vec<u8> = self.received.drain(..).collect();
             return Err(self.script.describe(&format!("S: {}", String::from_utf8_lossy(&rest)), "nothing"));

@@ -1,12 +1,16 @@
 //! Plays a scenario against a bare session, with its contract checked after each call.
 
+mod contract;
+mod questions;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ehlo_server::codec::Reply;
-use ehlo_server::{Answer, EnvelopeView, Event, Peer, Pending, Question, ResolveError, Session, Step};
+use ehlo_server::{Event, Peer, Question, ResolveError, Session, Step};
 
+use self::questions::answer;
+pub(crate) use self::questions::{show, show_envelope};
 use crate::format::{Act, Scenario, Verdict};
 use crate::script::{Script, Seen, View};
 use crate::splits::{Cuts, Plan, Reading};
@@ -443,130 +447,5 @@ impl<'s> Bare<'s> {
             self.in_message = false;
         }
         self.see(&Seen::Reply(text)).map(|_| ())
-    }
-
-    /// What holds whenever no event waits.
-    fn check_quiet(&mut self) -> Result<(), String> {
-        let config = &self.scenario.config;
-        let cap = config.limits.output.max(1024);
-        self.ensure(self.session.output().len() <= cap, "output below its limit")?;
-        // RFC 1870 §3 and RFC 6152 §3 let MAIL be longer.
-        let line = config.limits.command_line + 26 + if config.eight_bit_mime { 17 } else { 0 };
-        self.ensure(self.session.held() <= line, "no more of a line kept than a line may have")?;
-        match self.session.poll_timeout() {
-            None => self.ensure(self.closed, "a deadline while the session is open")?,
-            Some((at, _)) => {
-                self.ensure(!self.closed, "no deadline after the end")?;
-                self.ensure(at > self.now, "a deadline that lies ahead")?;
-            }
-        }
-        self.ensure(!self.closed || self.session.output().is_empty() || !self.reading, "no output after the end")?;
-        let before = self.state();
-        self.session.handle_timeout(self.now);
-        self.ensure(self.state() == before, "no change by a timeout before its time")?;
-        let step = self.session.handle_input(self.now, b"");
-        let nothing = step.used == 0 && step.event.is_none();
-        self.ensure(nothing && self.state() == before, "no change by empty input")?;
-        if !self.session.wants_input() {
-            let step = self.session.handle_input(self.now, b"QUIT\r\n");
-            let nothing = step.used == 0 && step.event.is_none();
-            self.ensure(nothing && self.state() == before, "no input used while none is wanted")?;
-        }
-        let event = self.session.poll_event();
-        self.ensure(event.is_none(), "no event out of nothing")
-    }
-
-    fn state(&self) -> impl PartialEq + use<'s> {
-        let session = &self.session;
-        (session.output().len(), session.held(), session.poll_timeout(), session.wants_input(), session.in_message())
-    }
-
-    /// The scenario is over. What is still open ends like a broken connection, and then nothing happens any more.
-    fn finish(&mut self) -> Result<(), String> {
-        let mut ends = usize::from(self.closed);
-        self.session.handle_reset(self.now);
-        while let Some(event) = self.session.poll_event() {
-            self.ensure(ends == 0, "nothing after the end")?;
-            match event {
-                Event::BodyAborted(_) => {
-                    self.ensure(self.message != Message::None, "an abort within a message")?;
-                    self.message = Message::None;
-                }
-                Event::Closed(_) => ends += 1,
-                other => return self.fail(&format!("{other:?}"), "an end"),
-            }
-        }
-        self.ensure(ends == 1, "an end, and one only")?;
-        self.ensure(self.message == Message::None, "each message committed or aborted before the end")?;
-        if let Some(question) = self.kept.take() {
-            let result = self.session.resolve(self.now, question.defer());
-            self.ensure(result == Err(ResolveError::Stale), "a stale answer after the end")?;
-        }
-        let later = self.now + Duration::from_secs(86_400);
-        self.session.handle_timeout(later);
-        self.session.handle_eof(later);
-        self.session.abandon(later);
-        self.session.body_paused(later);
-        self.session.body_resumed(later);
-        self.session.shutdown(later, ehlo_server::Shutdown::Now);
-        let step = self.session.handle_input(later, b"NOOP\r\n");
-        let nothing = step.event.is_none() && self.session.poll_event().is_none();
-        self.ensure(nothing, "nothing after the end")?;
-        self.ensure(self.session.poll_timeout().is_none(), "no deadline after the end")
-    }
-}
-
-/// An envelope as scenarios write it.
-pub(crate) fn show_envelope(envelope: EnvelopeView<'_>) -> String {
-    if envelope.reverse_path().is_none() {
-        return "none".to_owned();
-    }
-    let recipients: String = envelope.recipients().map(|to| format!(" {to}")).collect();
-    format!("{} ->{recipients}", envelope.reverse_path_text())
-}
-
-/// A question as scenarios write it.
-pub(crate) fn show(pending: Pending<'_>) -> String {
-    let with = |params: &str| if params.is_empty() { String::new() } else { format!(" {params}") };
-    match pending {
-        Pending::Connect => "connect".to_owned(),
-        Pending::Hello { name, extended } => format!("{} {name}", if extended { "ehlo" } else { "helo" }),
-        Pending::Mail { from, params } => format!("mail {from}{}", with(params.as_str())),
-        Pending::Rcpt { to, params } => format!("rcpt {to}{}", with(params.as_str())),
-        Pending::Data => "data".to_owned(),
-        Pending::Commit { size } => format!("commit {size}"),
-        Pending::Vrfy(text) => format!("vrfy {text}"),
-        other => format!("{other:?}"),
-    }
-}
-
-/// The answer, if the question can have it.
-fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
-    macro_rules! common {
-        ($token:expr) => {
-            match verdict {
-                Verdict::Accept => Some($token.accept()),
-                Verdict::Reject(reply) => Some($token.reject(reply.clone())),
-                Verdict::Defer(reply) => Some($token.defer(reply.clone())),
-                _ => None,
-            }
-        };
-    }
-    let with: Option<&Reply> = match verdict {
-        Verdict::AcceptWith(reply) => Some(reply),
-        _ => None,
-    };
-    match (question, with) {
-        (Question::Rcpt(token), Some(reply)) => Some(token.accept_with(reply.clone())),
-        (Question::Commit(token), Some(reply)) => Some(token.accept_with(reply.clone())),
-        (Question::Vrfy(token), Some(reply)) => Some(token.accept_with(reply.clone())),
-        (Question::Connect(token), _) => common!(token),
-        (Question::Hello(token), _) => common!(token),
-        (Question::Mail(token), _) => common!(token),
-        (Question::Rcpt(token), _) => common!(token),
-        (Question::Data(token), _) => common!(token),
-        (Question::Commit(token), _) => common!(token),
-        (Question::Vrfy(token), _) => common!(token),
-        _ => None,
     }
 }
