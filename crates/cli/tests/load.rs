@@ -255,6 +255,26 @@ fn a_message_that_cannot_be_sent_is_refused_by_name() {
     assert_eq!((json["integrity"]["ok"].as_bool(), json["integrity"]["matched"].as_u64()), (Some(true), Some(100)));
 }
 
+/// `EHLO_CORPUS` names a folder of real messages, good and malformed.
+#[test]
+fn every_real_message_is_delivered_and_verified_when_normalised() {
+    let Ok(folder) = std::env::var("EHLO_CORPUS") else {
+        // Seen with `cargo test -- --nocapture`.
+        #[expect(clippy::print_stderr, reason = "a test says that it did not run")]
+        {
+            eprintln!("not run: EHLO_CORPUS does not name a folder of messages");
+        }
+        return;
+    };
+    // So many that hardly any message isn't drawn at least once.
+    let run = load(&["--corpus", &folder, "--line-endings", "normalize", "--messages", "10000", "--no-calibrate"]);
+    let json = run.json();
+    assert!(matches!(run.status, Some(0 | 4)), "{}", run.stderr);
+    assert!(json["corpus"]["messages"].as_u64().is_some_and(|it| (1..=400).contains(&it)), "{:#}", json["corpus"]);
+    assert_eq!(json["integrity"]["matched"], 10_000);
+    assert_eq!(json["integrity"]["ok"], true);
+}
+
 #[test]
 fn without_a_target_a_server_is_started_and_its_store_compared() {
     let folder = Folder::new();
