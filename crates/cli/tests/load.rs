@@ -329,7 +329,11 @@ fn ctrl_c_ends_with_the_results_so_far() {
 #[test]
 fn a_run_that_is_killed_leaves_no_server_behind() {
     let args = ["load", "--rate", "100", "--duration", "10m", "--connections", "5", "--no-calibrate", "--quiet"];
-    let mut child = ehlo(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The folder of the ledger stays behind.
+    let folder = Folder::new();
+    let mut command = ehlo(&args);
+    command.env("TMPDIR", &folder.0).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
     let start = Instant::now();
     let server = loop {
         assert!(start.elapsed() < LIMIT, "no server was started");
