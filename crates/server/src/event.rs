@@ -21,7 +21,8 @@ pub enum Event<'i> {
     Ask(Question),
     /// The reply 354 is in the output: a message begins. Its envelope is [`Session::envelope`](crate::Session::envelope).
     BodyStart,
-    /// A piece of the message, dot-stuffing removed: a slice of the input.
+    /// A piece of the message, dot-stuffing removed: a slice of the input, or a CR of an earlier input that might have been part of
+    /// the end.
     Body(&'i [u8]),
     /// The message will not be committed: throw away what there is of it. Follows [`BodyStart`](Self::BodyStart) instead of the
     /// commit, or an [`Ask`](Self::Ask) for the commit that was not answered in time.
@@ -38,7 +39,7 @@ pub enum AbortReason {
     TooLarge,
     /// A CR or LF stands outside of a CRLF; see [`BareLineEnds`](crate::BareLineEnds).
     BareLineEnd,
-    /// The connection ended before the end of data.
+    /// The connection ended before the end of data, or was shut down [at once](Shutdown::Now).
     Disconnected,
     /// A deadline passed.
     TimedOut(Reason),
