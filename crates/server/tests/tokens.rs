@@ -1,5 +1,7 @@
 //! Questions are owned tokens: whose they are, how long they are good, and what becomes of those that are lost.
 
+#![expect(clippy::disallowed_methods, reason = "a test is its own driver, and begins with some instant")]
+
 use ehlo_server::codec::Reply;
 use ehlo_server::{
     AbortReason, Answer, CloseReason, Config, Event, Peer, Pending, Question, Questions, Reason, ResolveError, Session,
