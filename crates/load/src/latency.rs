@@ -192,19 +192,27 @@ pub fn percentile(samples: &Histogram, quantile: f64) -> Percentile {
     Percentile::Value(samples.value_at_quantile(quantile))
 }
 
-/// The same over samples and over what had not ended: a lower bound as soon as one of the latter may lie beyond it.
+/// The same over samples and over what had not ended.
+///
+/// What had not ended may have gone on for a moment or for ever. If that makes no difference to the percentile, it is told as a
+/// value; else as a lower bound.
 #[must_use]
 pub fn percentile_with(samples: &Histogram, censored: &Censored, quantile: f64) -> Percentile {
+    /// A difference that is none, as one part in so many.
+    const SAME: u64 = 100;
     if censored.0.is_empty() {
         return percentile(samples, quantile);
     }
     let mut all = samples.clone();
     merge(&mut all, &censored.0);
-    match percentile(&all, quantile) {
-        // Below every moment at which something was still going on, nothing can shift.
-        Percentile::Value(ns) if ns >= all.lowest_equivalent(censored.0.min()) => Percentile::AtLeast(ns),
-        told => told,
+    // If all of it had ended when the run did...
+    let Percentile::Value(lowest) = percentile(&all, quantile) else { return Percentile::Withheld };
+    // ...and if none of it ever would.
+    let rank = quantile * all.len() as f64 / samples.len() as f64;
+    if rank <= 1.0 && samples.value_at_quantile(rank) <= lowest.saturating_add(lowest / SAME) {
+        return Percentile::Value(lowest);
     }
+    Percentile::AtLeast(lowest)
 }
 
 #[cfg(test)]
@@ -233,6 +241,21 @@ mod tests {
         let censored = Censored(waits);
         assert_eq!(percentile_with(&samples, &censored, 0.5), Percentile::Value(100));
         assert_eq!(percentile_with(&samples, &censored, 0.95), Percentile::AtLeast(1500));
+        assert_eq!(percentile_with(&new_histogram(), &censored, 0.5), Percentile::AtLeast(1500));
+    }
+
+    #[test]
+    fn one_that_had_hardly_begun_leaves_the_percentiles_of_many_as_they_are() {
+        let mut samples = new_histogram();
+        for us in 1..=100_000 {
+            samples.saturating_record(us * 1000);
+        }
+        let mut waits = new_histogram();
+        waits.saturating_record(5);
+        let censored = Censored(waits);
+        for quantile in [0.5, 0.9, 0.99, 0.999] {
+            assert!(matches!(percentile_with(&samples, &censored, quantile), Percentile::Value(_)), "{quantile}");
+        }
     }
 
     #[test]

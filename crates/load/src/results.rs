@@ -216,9 +216,18 @@ pub struct ThreadLoad {
     pub cpu: Duration,
     /// Time it was ready to run and had no core, from /proc; `None` where the kernel does not tell.
     pub run_queue_wait: Option<Duration>,
+    /// Time by which it was late when it was late for more than a millisecond: for a moment that it had set its timer to, or with
+    /// the end of a batch.
+    pub stalled: Duration,
 }
 
 impl ThreadLoad {
+    /// Share of the time that it was late by more than a millisecond, 0 to 1.
+    #[must_use]
+    pub fn stalled_fraction(&self) -> f64 {
+        share(self.stalled, self.wall)
+    }
+
     /// Share of the time that it was busy, 0 to 1.
     #[must_use]
     pub fn busy_fraction(&self) -> f64 {

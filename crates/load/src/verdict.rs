@@ -85,6 +85,11 @@ const LAG: Limits = Limits { suspect: 0.25, invalid: 0.50 };
 const LAG_FLOOR: Duration = Duration::from_micros(200);
 /// Own lag that makes no run invalid.
 const LAG_TOLERABLE: Duration = Duration::from_millis(1);
+/// Share of the messages due whose response time is not known. Below, no percentile that is told is touched.
+const OPEN_ENDED: f64 = 0.001;
+/// Share of the time that a thread was late for more than a millisecond. Messages that are due meanwhile wait for it, and more of
+/// them for those: a hundredth makes the 99th percentile.
+const STALLED: Limits = Limits { suspect: 0.005, invalid: 0.05 };
 /// Batch span as a share of the service time.
 const BATCH: f64 = 0.5;
 /// A measured part that is shorter is at the mercy of chance.
@@ -208,6 +213,19 @@ impl Judge<'_> {
                 ),
             }
         }
+        let stalled = self.results.generator.threads.iter().map(|t| t.stalled_fraction()).fold(0.0, f64::max);
+        match STALLED.judge(stalled) {
+            Status::Invalid | Status::Suspect if !self.is_open() => {}
+            Status::Valid => {}
+            status => self.say(
+                status,
+                format!(
+                    "A thread of the generator was late by more than a millisecond for {:.1} % of the time: the slowest response \
+                     times may be its own.",
+                    stalled * 100.0
+                ),
+            ),
+        }
         if let Some(steal) = self.results.generator.steal {
             match STEAL.judge(steal) {
                 Status::Valid => {}
@@ -289,13 +307,18 @@ impl Judge<'_> {
             return;
         }
         let share = open_ended as f64 / due as f64;
+        let status = if share > OPEN_ENDED { Status::Suspect } else { Status::Valid };
+        // Rounded down: a bound, not an estimate.
+        let known = ((1.0 - share) * 1e4).floor() / 1e2;
+        let cause = match status {
+            Status::Valid => "",
+            _ => " The server did not keep up, or there are too few connections.",
+        };
         self.say(
-            Status::Suspect,
+            status,
             format!(
                 "Of {due} messages due, {unplaced} found no idle connection and {unfinished} were not finished when the run \
-                 ended: response times beyond p{:.1} are lower bounds. The server did not keep up, or there are too few \
-                 connections.",
-                (1.0 - share) * 100.0
+                 ended: response times beyond p{known} are lower bounds.{cause}"
             ),
         );
     }

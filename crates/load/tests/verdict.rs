@@ -18,6 +18,7 @@ fn quiet() -> Results {
     results.generator.steal = Some(0.0);
     for thread in &mut results.generator.threads {
         (thread.wall, thread.busy) = (Duration::from_secs(1), Duration::from_millis(400));
+        thread.stalled = Duration::ZERO;
         thread.run_queue_wait = Some(Duration::from_millis(10));
     }
     results.generator.batch_span.clear();
@@ -48,6 +49,9 @@ fn each_figure_that_speaks_against_a_run_is_named() {
         [Status::Valid, Status::Suspect, Status::Invalid]
     );
 
+    let late = |ms| changed(&move |r| r.generator.threads[0].stalled = Duration::from_millis(ms));
+    assert_eq!([late(3).status, late(20).status, late(100).status], [Status::Valid, Status::Suspect, Status::Invalid]);
+
     let steal = |share| changed(&move |r| r.generator.steal = Some(share));
     assert_eq!(
         [steal(0.01).status, steal(0.1).status, steal(0.3).status],
@@ -73,6 +77,12 @@ fn each_figure_that_speaks_against_a_run_is_named() {
     assert_eq!(nothing.status, Status::Invalid);
     let unplaced = changed(&|r| r.arrivals.as_mut().unwrap().unplaced = 5);
     assert_eq!(unplaced.status, Status::Suspect);
+    let one_of_many = changed(&|r| {
+        let arrivals = r.arrivals.as_mut().unwrap();
+        (arrivals.unplaced, arrivals.due) = (1, 223_940);
+    });
+    assert_eq!(one_of_many.status, Status::Valid);
+    assert!(one_of_many.reasons.iter().any(|r| r.text.contains("beyond p99.99 are lower bounds")), "{one_of_many:?}");
 }
 
 #[test]

@@ -170,7 +170,8 @@ impl Session<'_> {
         // Against a server that took nothing there is nothing to compare with.
         let after = when == Calibrate::After && !self.args.no_calibrate;
         if after && measured.results.accepted_in_window > 0 && !self.interrupt.is_set() {
-            measured.calibration = Some(self.calibrate(&measured.options)?);
+            let calibration = self.calibrate(&measured.options)?;
+            measured.calibration = Some(measured.peak.as_ref().map_or(calibration, |it| calibration.raised_by(it)));
         }
         Ok(measured)
     }
@@ -192,6 +193,7 @@ impl Session<'_> {
         options.mode = Mode::Open { rate };
         options.run_id = first.run_id.wrapping_add(1);
         let results = self.part("half peak", &options)?;
+        let calibration = calibration.map(|it| it.raised_by(&peak));
         Ok(Measured { options, calibration, peak: Some(peak), results })
     }
 

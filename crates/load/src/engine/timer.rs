@@ -40,6 +40,11 @@ impl Timer {
         self.armed = Some(now + wait);
         Ok(())
     }
+
+    /// How long ago it was to fire, if that is past.
+    pub(super) fn late(&self, now: Instant) -> Duration {
+        self.armed.map_or(Duration::ZERO, |armed| now.saturating_duration_since(armed))
+    }
 }
 
 impl AsRawFd for Timer {

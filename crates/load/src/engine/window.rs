@@ -4,18 +4,28 @@ use super::tally::nanos;
 use crate::{ThreadLoad, system};
 use std::time::{Duration, Instant};
 
+/// Lateness that counts as a stall: more than any wake-up or batch takes on a machine that has a core for the thread.
+const STALL: Duration = Duration::from_millis(1);
+
 /// A thread's accounts at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     at: Instant,
     cpu: Duration,
     busy: Duration,
+    stalled: Duration,
     run_queue_wait: Option<Duration>,
 }
 
 impl Mark {
-    fn now(busy: Duration) -> Self {
-        Self { at: Instant::now(), cpu: system::thread_cpu(), busy, run_queue_wait: system::thread_run_queue_wait() }
+    fn now(busy: Duration, stalled: Duration) -> Self {
+        Self {
+            at: Instant::now(),
+            cpu: system::thread_cpu(),
+            busy,
+            stalled,
+            run_queue_wait: system::thread_run_queue_wait(),
+        }
     }
 }
 
@@ -29,6 +39,8 @@ pub(super) struct Window {
     last: Option<Mark>,
     /// Time spent outside of polls, since the thread began.
     busy: Duration,
+    /// Time by which the thread was late when it was late for more than [`STALL`].
+    stalled: Duration,
 }
 
 impl Window {
@@ -50,6 +62,14 @@ impl Window {
         self.busy += span;
     }
 
+    /// The thread was late by so much.
+    #[inline]
+    pub(super) fn add_late(&mut self, late: Duration) {
+        if late > STALL {
+            self.stalled += late;
+        }
+    }
+
     /// When this must be looked at next: to open it.
     pub(super) fn next(&self) -> Option<Instant> {
         if self.first.is_none() { self.opens } else { None }
@@ -59,7 +79,7 @@ impl Window {
     #[inline]
     pub(super) fn open_if_due(&mut self, now: Instant) {
         if self.first.is_none() && self.measures(now) {
-            self.first = Some(Mark::now(self.busy));
+            self.first = Some(Mark::now(self.busy, self.stalled));
         }
     }
 
@@ -67,7 +87,7 @@ impl Window {
     pub(super) fn close(&mut self, at: Instant) {
         if self.closes.is_none() {
             self.closes = Some(at);
-            self.last = Some(Mark::now(self.busy));
+            self.last = Some(Mark::now(self.busy, self.stalled));
         }
     }
 
@@ -85,6 +105,7 @@ impl Window {
             wall: last.at.saturating_duration_since(first.at),
             busy: last.busy.saturating_sub(first.busy),
             cpu: last.cpu.saturating_sub(first.cpu),
+            stalled: last.stalled.saturating_sub(first.stalled),
             run_queue_wait: waits.map(|(last, first)| last.saturating_sub(first)),
         }
     }
@@ -111,13 +132,15 @@ mod tests {
         window.open_if_due(start);
         assert_eq!(window.next(), None);
         window.add_busy(Duration::from_millis(3));
+        window.add_late(Duration::from_millis(1));
+        window.add_late(Duration::from_millis(2));
         std::thread::sleep(Duration::from_millis(5));
         let end = Instant::now();
         window.close(end);
         window.add_busy(Duration::from_secs(1));
         assert!(window.contains(end) && !window.contains(end + Duration::from_nanos(1)));
         let load = window.load();
-        assert_eq!(load.busy, Duration::from_millis(3));
+        assert_eq!((load.busy, load.stalled), (Duration::from_millis(3), Duration::from_millis(2)));
         assert!(load.wall >= Duration::from_millis(5) && load.cpu < load.wall);
         assert_eq!(window.span(), Some((start, end)));
     }

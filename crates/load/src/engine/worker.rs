@@ -158,6 +158,7 @@ impl<'a> Worker<'a> {
             self.tally.window.add_busy(ready.saturating_duration_since(now));
             self.wait(&mut events, ready)?;
             now = Instant::now();
+            self.tally.window.add_late(self.timer.late(now));
             self.tally.window.open_if_due(now);
             let mut clock = now;
             for event in &events {
@@ -174,6 +175,7 @@ impl<'a> Worker<'a> {
                 }
             }
             let span = Instant::now().saturating_duration_since(now);
+            self.tally.window.add_late(span);
             if self.tally.window.contains(now) {
                 self.tally.batch_span.saturating_record(super::tally::nanos(span));
             }

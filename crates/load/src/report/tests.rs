@@ -64,6 +64,7 @@ fn results(mode: Mode) -> Results {
                 busy: Duration::from_millis(500),
                 cpu: Duration::from_millis(50),
                 run_queue_wait: None,
+                stalled: Duration::ZERO,
             }],
             batch_span: new_histogram(),
             steal: Some(0.0),
