@@ -3,6 +3,13 @@
 //! What is generated is checked in: who builds the crates needs no generator, and a review sees what a changed row means.
 //! `--check` writes nothing and fails if a file differs from what would be written.
 
+/// Writes to a `String`, which cannot fail.
+macro_rules! line {
+    ($out:expr, $($argument:tt)*) => {{
+        let _: std::fmt::Result = writeln!($out, $($argument)*);
+    }};
+}
+
 pub(crate) mod data;
 mod pages;
 mod rust;

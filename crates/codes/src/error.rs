@@ -13,6 +13,7 @@ pub struct ParseCodeError {
 pub(crate) enum Expected {
     Reply,
     Enhanced,
+    Status,
 }
 
 impl fmt::Display for ParseCodeError {
@@ -22,6 +23,7 @@ impl fmt::Display for ParseCodeError {
             Expected::Enhanced => {
                 "not an enhanced status code: expected three numbers from 0 to 999 without leading zeros, joined by dots"
             }
+            Expected::Status => "not a subject and detail: expected X and two numbers from 0 to 999, joined by dots",
         })
     }
 }

@@ -25,19 +25,39 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod advice;
 pub mod enhanced;
 mod error;
+pub mod explain;
 mod generated;
+mod legality;
+mod meaning;
 mod reply;
+mod sasl;
+#[cfg(feature = "serde")]
+mod serde;
+mod service_extension;
 mod stage;
 mod standing;
 mod status;
+mod text;
+mod vendor;
 mod verb;
+mod with;
 
+pub use advice::{Advice, Party};
 pub use error::ParseCodeError;
+pub use explain::Explanation;
 pub use generated::verbs::Verb;
+pub use legality::{Fault, Faults};
+pub use meaning::ReplyMeaning;
 pub use reply::{ReplyClass, ReplyCode, ReplyInfo};
+pub use sasl::{SaslMechanism, Usage};
+pub use service_extension::{Parameter, Requirement, ServiceExtension};
 pub use stage::{Outcome, Stage, StageReply};
 pub use standing::Standing;
 pub use status::{ClassInfo, EnhancedCode, EnhancedInfo, StatusDetail, SubjectInfo};
+pub use text::ReplyText;
+pub use vendor::VendorCode;
 pub use verb::VerbInfo;
+pub use with::{Protocol, WithProtocol};

@@ -6,7 +6,7 @@ use core::str::FromStr;
 
 use crate::error::{Expected, ParseCodeError};
 use crate::generated::replies;
-use crate::{Standing, StatusDetail};
+use crate::{ReplyMeaning, Standing, StatusDetail};
 
 /// The three-digit code of a reply (RFC 5321 §4.2), 100..=999.
 ///
@@ -150,6 +150,27 @@ pub enum ReplyClass {
     Other,
 }
 
+impl ReplyClass {
+    /// A few lower-case words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Preliminary => "preliminary",
+            Self::Completion => "completion",
+            Self::Intermediate => "intermediate",
+            Self::TransientFailure => "transient failure",
+            Self::PermanentFailure => "permanent failure",
+            Self::Other => "no SMTP reply",
+        }
+    }
+}
+
+impl fmt::Display for ReplyClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// A row of the registry of basic reply codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,6 +183,11 @@ pub struct ReplyInfo {
     pub meaning: &'static str,
     /// What the one who received it can do.
     pub advice: &'static str,
+    /// What lists of codes get wrong about it, or what else is worth knowing.
+    pub note: Option<&'static str>,
+    /// Its meanings, the usual one first; at least one. Which one it is, the enhanced code tells, or the stage, or only the text:
+    /// [`meaning_of`](Self::meaning_of).
+    pub meanings: &'static [ReplyMeaning],
     /// The RFC and section that defines it, for example `RFC 5321 §4.2.3`; other documents where no RFC does.
     pub reference: &'static str,
     /// How firmly it stands.

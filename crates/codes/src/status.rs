@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use crate::error::{Expected, ParseCodeError};
 use crate::generated::enhanced as tables;
-use crate::{ReplyCode, Standing};
+use crate::{Advice, ReplyCode, Standing};
 
 /// The largest value of each of the three numbers: RFC 3463 §2 gives subject and detail one to three digits.
 const MAX: u16 = 999;
@@ -138,6 +138,11 @@ impl EnhancedCode {
         }
         Some((code, length))
     }
+
+    /// Three numbers joined by dots at the start, of any class and whatever follows, and how many bytes they take.
+    pub(crate) const fn scan_prefix(bytes: &[u8]) -> Option<(Self, usize)> {
+        scan(bytes)
+    }
 }
 
 /// Three numbers joined by dots at the start of `bytes`, and how many bytes they take.
@@ -260,11 +265,25 @@ impl StatusDetail {
         EnhancedCode { class: 5, subject: self.subject, detail: self.detail }
     }
 
-    /// What the registry holds; a binary search.
+    /// What the registry holds; two table look-ups.
     #[must_use]
     pub fn info(self) -> Option<&'static EnhancedInfo> {
-        let position = tables::DETAILS.binary_search_by_key(&self, |info| info.status).ok()?;
-        tables::DETAILS.get(position)
+        let position = tables::INDEX.get(usize::from(self.subject))?.get(usize::from(self.detail))?;
+        tables::DETAILS.get(usize::from(*position))
+    }
+
+    /// `X.7.1` at the start, whatever follows, and how many bytes it takes.
+    pub(crate) const fn scan_prefix(bytes: &[u8]) -> Option<(Self, usize)> {
+        if !matches!(bytes, [b'X' | b'x', ..]) {
+            return None;
+        }
+        let Some((subject, at)) = after_dot(bytes, 1) else {
+            return None;
+        };
+        let Some((detail, at)) = after_dot(bytes, at) else {
+            return None;
+        };
+        Some((Self { subject, detail }, at))
     }
 
     /// Every row of the registry, by rising subject and detail.
@@ -287,6 +306,18 @@ impl fmt::Debug for StatusDetail {
     }
 }
 
+/// The inverse of `Display`; the X may be small.
+impl FromStr for StatusDetail {
+    type Err = ParseCodeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match Self::scan_prefix(text.as_bytes()) {
+            Some((status, length)) if length == text.len() => Ok(status),
+            _ => Err(ParseCodeError { expected: Expected::Status }),
+        }
+    }
+}
+
 /// A row of the registry of enhanced status codes (RFC 5248).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -301,6 +332,8 @@ pub struct EnhancedInfo {
     pub classes: &'static [u16],
     /// Basic reply codes that the registration names, rising. Empty where it names none.
     pub replies: &'static [ReplyCode],
+    /// Who can do what.
+    pub advice: Advice,
     /// The RFC and section that defines it.
     pub reference: &'static str,
     /// How firmly it stands.

@@ -3,14 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::codegen::Generated;
-use crate::codegen::data::{Associated, Detail, Registry, Reply, Stage, Standing};
+use crate::codegen::data::{Advice, Associated, Detail, Registry, Reply, Stage, Standing};
 
-/// Writes to a `String`, which cannot fail.
-macro_rules! line {
-    ($out:expr, $($argument:tt)*) => {{
-        let _: std::fmt::Result = writeln!($out, $($argument)*);
-    }};
-}
+mod tables;
 
 /// The first digits and what they say (RFC 5321 §4.2.1).
 const FIRST_DIGITS: &[(u16, &str, &str)] = &[
@@ -21,10 +16,27 @@ const FIRST_DIGITS: &[(u16, &str, &str)] = &[
 ];
 
 pub(super) fn files(registry: &Registry) -> Vec<Generated> {
-    vec![
+    let mut files = vec![
         Generated { path: "docs/src/reference/reply-codes.md", text: reply_codes(registry) },
         Generated { path: "docs/src/reference/enhanced-codes.md", text: enhanced_codes(registry) },
-    ]
+    ];
+    files.extend(tables::files(registry));
+    files
+}
+
+/// A text of a table as Markdown: what has a meaning there is escaped.
+fn prose(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '*' | '_' | '[' | ']' | '|' | '`' | '\\' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 fn head(title: &str, source: &str) -> String {
@@ -45,6 +57,13 @@ fn reply_codes(registry: &Registry) -> String {
         for row in registry.replies.iter().filter(|row| row.code / 100 == *digit) {
             reply_code(&mut out, registry, row);
         }
+    }
+    out.push_str(
+        "\n## 1yz: not SMTP {#1yz}\n\nThe mail protocol before SMTP had such replies, FTP has them, and lists of codes copied them. No SMTP server may send one\n\
+         (RFC 5321 §4.3.2).\n",
+    );
+    for row in registry.replies.iter().filter(|row| row.code < 200) {
+        reply_code(&mut out, registry, row);
     }
     out.push_str("\n## Which command gets which reply {#commands}\n\n");
     out.push_str("What a server may send at each point of a session, and where that is said.\n\n");
@@ -70,8 +89,10 @@ fn own<'r>(registry: &'r Registry, stage: &'r Stage) -> impl Iterator<Item = u16
 }
 
 fn reply_code(out: &mut String, registry: &Registry, row: &Reply) {
-    line!(out, "\n### {} {} {{#c{}}}\n\n{}\n", row.code, row.title, row.code, row.meaning);
-    let mut facts = vec![format!("What to do: {}", row.advice), defined_by(&row.reference, row.standing)];
+    line!(out, "\n### {} {} {{#c{}}}\n\n{}\n", row.code, row.title, row.code, prose(&row.meaning));
+    let mut facts = vec![format!("What to do: {}", prose(&row.advice))];
+    facts.extend(row.note.as_ref().map(|note| format!("Note: {}", prose(note))));
+    facts.push(defined_by(&row.reference, row.standing));
     if let Some(name) = &row.name {
         facts.push(format!("Constant: `ReplyCode::{name}`"));
     }
@@ -90,6 +111,38 @@ fn reply_code(out: &mut String, registry: &Registry, row: &Reply) {
     }
     for fact in facts {
         line!(out, "- {fact}");
+    }
+    for sense in &row.senses {
+        if let (Some(title), Some(meaning)) = (&sense.title, &sense.meaning) {
+            line!(out, "\n**{}.** {}\n", prose(title), prose(meaning));
+            let mut when: Vec<String> = sense.stages.iter().map(|stage| moment(stage).to_owned()).collect();
+            when.extend(sense.subjects.iter().map(|subject| format!("[X.{subject}.X](enhanced-codes.md#x-{subject})")));
+            when.extend(
+                sense
+                    .details
+                    .iter()
+                    .map(|(subject, detail)| format!("[X.{subject}.{detail}](enhanced-codes.md#x-{subject}-{detail})")),
+            );
+            if !when.is_empty() {
+                line!(out, "- Comes with: {}", when.join(", "));
+            }
+            if sense.retry == Some(true) {
+                line!(out, "- Try again later, whatever the first digit says.");
+            }
+        } else {
+            line!(out, "");
+        }
+        parties(out, &sense.advice);
+    }
+}
+
+/// What each party can do; nothing where nobody can.
+fn parties(out: &mut String, advice: &Advice) {
+    let rows = [("Sender", &advice.sender), ("Recipient", &advice.recipient), ("Postmaster", &advice.postmaster)];
+    for (party, text) in rows {
+        if let Some(text) = text {
+            line!(out, "- {party}: {}", prose(text));
+        }
     }
 }
 
@@ -155,7 +208,8 @@ fn enhanced_codes(registry: &Registry) -> String {
 
 fn enhanced_code(out: &mut String, row: &Detail) {
     let Detail { subject, detail, .. } = row;
-    line!(out, "\n### X.{subject}.{detail} {} {{#x-{subject}-{detail}}}\n\n{}\n", row.title, row.meaning);
+    line!(out, "\n### X.{subject}.{detail} {} {{#x-{subject}-{detail}}}\n\n{}\n", row.title, prose(&row.meaning));
+    parties(out, &row.advice);
     line!(out, "- {}", defined_by(&row.reference, row.standing));
     line!(out, "- Constant: `enhanced::{}`", row.name);
     let classes: Vec<String> = row.classes.iter().map(|class| format!("{class}.{subject}.{detail}")).collect();

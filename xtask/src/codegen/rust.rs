@@ -3,23 +3,20 @@
 use std::fmt::Write as _;
 
 use crate::codegen::Generated;
-use crate::codegen::data::{Registry, SPECIAL_STAGES, Stage};
+use crate::codegen::data::{Advice, Detail, Registry, Reply, SPECIAL_STAGES, Sense, Stage};
 
-/// Writes to a `String`, which cannot fail.
-macro_rules! line {
-    ($out:expr, $($argument:tt)*) => {{
-        let _: std::fmt::Result = writeln!($out, $($argument)*);
-    }};
-}
+mod tables;
 
 pub(super) fn files(registry: &Registry) -> Vec<Generated> {
-    vec![
+    let mut files = tables::files(registry);
+    files.extend([
         Generated { path: "crates/codes/src/generated/mod.rs", text: module() },
         Generated { path: "crates/codes/src/generated/replies.rs", text: replies(registry) },
         Generated { path: "crates/codes/src/generated/enhanced.rs", text: enhanced(registry) },
         Generated { path: "crates/codes/src/generated/verbs.rs", text: verbs(registry) },
         Generated { path: "crates/codes/src/generated/sequences.rs", text: sequences(registry) },
-    ]
+    ]);
+    files
 }
 
 fn preamble(title: &str, source: &str) -> String {
@@ -30,7 +27,7 @@ fn preamble(title: &str, source: &str) -> String {
 
 fn module() -> String {
     let mut out = preamble("The tables as Rust source.", "`data/*.tsv`");
-    for name in ["enhanced", "replies", "sequences", "verbs"] {
+    for name in ["enhanced", "extensions", "replies", "sasl", "sequences", "vendor", "verbs", "with"] {
         // Their layout belongs to the generator.
         line!(out, "#[rustfmt::skip]\npub(crate) mod {name};");
     }
@@ -38,8 +35,10 @@ fn module() -> String {
 }
 
 fn replies(registry: &Registry) -> String {
-    let mut out = preamble("Basic reply codes.", "`data/replies.tsv` and `data/enhanced.tsv`");
-    out.push_str("use crate::{ReplyCode, ReplyInfo, Standing, StatusDetail};\n\n");
+    let mut out = preamble("Basic reply codes.", "`data/replies.tsv`, `data/senses.tsv` and `data/enhanced.tsv`");
+    out.push_str(
+        "use crate::{Advice, Party, ReplyCode, ReplyInfo, ReplyMeaning, Stage, Standing, StatusDetail, Verb};\n\n",
+    );
     out.push_str("/// The codes of the registry by name. Those without a clear meaning of their own have none.\n");
     out.push_str("impl ReplyCode {\n");
     for row in &registry.replies {
@@ -56,6 +55,12 @@ fn replies(registry: &Registry) -> String {
         line!(out, "        title: {:?},", row.title);
         line!(out, "        meaning: {:?},", row.meaning);
         line!(out, "        advice: {:?},", row.advice);
+        line!(out, "        note: {:?},", row.note);
+        line!(out, "        meanings: &[");
+        for sense in &row.senses {
+            meaning(&mut out, row, sense);
+        }
+        line!(out, "        ],");
         line!(out, "        reference: {:?},", row.reference);
         line!(out, "        standing: Standing::{},", row.standing.variant());
         let enhanced: Vec<String> = registry
@@ -75,9 +80,34 @@ fn replies(registry: &Registry) -> String {
     out
 }
 
+fn meaning(out: &mut String, row: &Reply, sense: &Sense) {
+    line!(out, "            ReplyMeaning {{");
+    line!(out, "                title: {:?},", sense.title.as_ref().unwrap_or(&row.title));
+    line!(out, "                meaning: {:?},", sense.meaning.as_ref().unwrap_or(&row.meaning));
+    let stages: Vec<String> = sense.stages.iter().filter_map(|stage| pattern(stage)).collect();
+    line!(out, "                stages: &[{}],", stages.join(", "));
+    line!(out, "                subjects: &{:?},", sense.subjects);
+    let details: Vec<String> =
+        sense.details.iter().map(|(subject, detail)| format!("StatusDetail::literal({subject}, {detail})")).collect();
+    line!(out, "                details: &[{}],", details.join(", "));
+    line!(out, "                retry: {:?},", sense.retry);
+    line!(out, "                advice: {},", advice(&sense.advice));
+    line!(out, "                reference: {:?},", sense.reference.as_ref().unwrap_or(&row.reference));
+    line!(out, "            }},");
+}
+
+fn advice(advice: &Advice) -> String {
+    let Advice { first, sender, recipient, postmaster } = advice;
+    format!(
+        "Advice {{ first: Party::{first}, sender: {sender:?}, recipient: {recipient:?}, postmaster: {postmaster:?} }}"
+    )
+}
+
 fn enhanced(registry: &Registry) -> String {
     let mut out = preamble("Enhanced status codes.", "`data/enhanced.tsv`, `data/subjects.tsv` and `data/classes.tsv`");
-    out.push_str("use crate::{ClassInfo, EnhancedInfo, ReplyCode, Standing, StatusDetail, SubjectInfo};\n\n");
+    out.push_str(
+        "use crate::{Advice, ClassInfo, EnhancedInfo, Party, ReplyCode, Standing, StatusDetail, SubjectInfo};\n\n",
+    );
     out.push_str(
         "/// Every registered subject and detail by name.\npub(crate) mod names {\n    use crate::StatusDetail;\n",
     );
@@ -102,8 +132,21 @@ fn enhanced(registry: &Registry) -> String {
         line!(out, "        classes: &{classes:?},");
         let codes: Vec<String> = row.replies.codes().iter().map(|code| format!("ReplyCode::literal({code})")).collect();
         line!(out, "        replies: &[{}],", codes.join(", "));
+        line!(out, "        advice: {},", advice(&row.advice));
         line!(out, "        reference: {:?},", row.reference);
         line!(out, "        standing: Standing::{},\n    }},", row.standing.variant());
+    }
+    let width = registry.details.iter().map(|row| usize::from(row.detail) + 1).max().unwrap_or_default();
+    line!(out, "];\n\n/// For each subject and detail the position in [`DETAILS`], or 255.");
+    line!(out, "pub(crate) static INDEX: [[u8; {width}]; {}] = [", registry.subjects.len());
+    for subject in &registry.subjects {
+        let position = |detail: usize| {
+            let key = (subject.subject, detail);
+            let same = |row: &Detail| (row.subject, usize::from(row.detail)) == key;
+            registry.details.iter().position(same).unwrap_or(255)
+        };
+        let cells: Vec<String> = (0..width).map(|detail| position(detail).to_string()).collect();
+        line!(out, "    [{}],", cells.join(", "));
     }
     out.push_str(
         "];\n\n/// All subjects; the position is the number.\npub(crate) const SUBJECTS: &[SubjectInfo] = &[\n",
@@ -176,8 +219,13 @@ fn verbs(registry: &Registry) -> String {
 }
 
 fn sequences(registry: &Registry) -> String {
-    let mut out = preamble("Which replies may come at which stage.", "`data/sequences.tsv`");
-    out.push_str("use crate::{Outcome, ReplyCode, Stage, StageReply, Verb};\n\n");
+    let mut out = preamble("Which replies may come at which stage.", "`data/sequences.tsv` and `data/texts.tsv`");
+    out.push_str("use crate::{Outcome, ReplyCode, ReplyText, Stage, StageReply, Verb};\n\n");
+    out.push_str("/// Every stage, those that are no command first.\npub(crate) const STAGES: &[Stage] = &[\n");
+    for pattern in registry.stages.iter().filter_map(|stage| pattern(&stage.stage)) {
+        line!(out, "    {pattern},");
+    }
+    out.push_str("];\n\n");
     out.push_str("/// What the table has for a stage, rising.\n");
     out.push_str("pub(crate) const fn replies(stage: Stage) -> &'static [StageReply] {\n    match stage {\n");
     for stage in &registry.stages {
@@ -203,7 +251,8 @@ fn table(out: &mut String, stage: &Stage) {
         };
         line!(
             out,
-            "    StageReply {{ code: ReplyCode::literal({code}), outcome: Outcome::{outcome}, reference: {reference:?} }},"
+            "    StageReply {{ code: ReplyCode::literal({code}), outcome: Outcome::{outcome}, text: ReplyText::{}, reference: {reference:?} }},",
+            stage.text(*code)
         );
     }
     out.push_str("];\n");

@@ -6,7 +6,21 @@ use std::path::{Path, PathBuf};
 use super::data::Registry;
 use super::{DATA, generate, stale, write};
 
-const TABLES: [&str; 6] = ["classes.tsv", "enhanced.tsv", "replies.tsv", "sequences.tsv", "subjects.tsv", "verbs.tsv"];
+const TABLES: [&str; 13] = [
+    "classes.tsv",
+    "enhanced.tsv",
+    "extensions.tsv",
+    "parameters.tsv",
+    "replies.tsv",
+    "sasl.tsv",
+    "senses.tsv",
+    "sequences.tsv",
+    "subjects.tsv",
+    "texts.tsv",
+    "vendor.tsv",
+    "verbs.tsv",
+    "with.tsv",
+];
 
 /// A folder that is removed at the end of a test.
 struct Scratch {
@@ -89,6 +103,33 @@ fn a_wrong_table_is_refused_with_its_place() {
         ("sequences.tsv", "\nMAIL\t355\t", "\nMALE\t355\t", "neither a verb nor a special stage"),
         ("sequences.tsv", "commands -QUIT", "commands -QUITE", "not a verb with a minus sign"),
         ("sequences.tsv", "\ndata-end\t421\t", "\ndata-end\t421 \t", "spaces around it"),
+        ("replies.tsv", "\n120\t", "\n99\t", "begins with another digit"),
+        ("replies.tsv", "RFC 780 §5.2.2\tobsolete", "RFC 780 §5.2.2\tstandard", "begins with another digit"),
+        ("senses.tsv", "\n211\t", "\n210\t", "210: is not in replies.tsv"),
+        ("senses.tsv", "\n211\t", "\n214\t", "211: no row"),
+        ("senses.tsv", "\n221\t-\t-\t", "\n220\t-\t-\t", "220: one meaning of several lacks a title"),
+        ("senses.tsv", "\n221\t-\t-\t", "\n221\tClosing\t-\t", "given or left out together"),
+        ("senses.tsv", "\n221\t", "\n219\t", "219: does not rise"),
+        ("senses.tsv", "\t-\t-\tQUIT\t", "\t-\t-\tQUITE\t", "\"QUITE\" is not a stage"),
+        ("senses.tsv", "\tX.2.4\t", "\tX.2.9\t", "X.2.9 is not in enhanced.tsv"),
+        ("senses.tsv", "\tyes\tnobody\t", "\tmaybe\tnobody\t", "none of yes, no and -"),
+        ("senses.tsv", "\tyes\tnobody\t", "\tyes\tanybody\t", "unknown party"),
+        ("texts.tsv", "\nRCPT\t251\t", "\nRCPT\t252\t", "RCPT 252: not a reply of that stage"),
+        ("texts.tsv", "\nRCPT\t551\t", "\nRCPT\t251\t", "RCPT 251: occurs twice"),
+        ("texts.tsv", "\tforward-path\t", "\tpath\t", "unknown kind of text"),
+        ("texts.tsv", "\nconnect\t", "\nconnected\t", "unknown stage"),
+        ("extensions.tsv", "\nSIZE\t", "\nsize\t", "not a keyword in capital letters"),
+        ("extensions.tsv", "\nSIZE\t", "\nPIPELINING\t", "keyword PIPELINING occurs twice"),
+        ("extensions.tsv", "\t26\t", "\t-26\t", "not a number of octets"),
+        ("extensions.tsv", "\tyes\tshould\t", "\tyes\tought\t", "unknown word"),
+        ("extensions.tsv", "\t-\tBDAT\t", "\t-\t-\t", "verbs.tsv: BDAT: CHUNKING in extensions.tsv does not add it"),
+        ("parameters.tsv", "\tDSN\t", "\tDNS\t", "RET of MAIL: its extension is not in extensions.tsv"),
+        ("parameters.tsv", "\tMAIL\tDSN\t", "\tMALE\tDSN\t", "RET of MALE: its verb is not in verbs.tsv"),
+        ("sasl.tsv", "\nPLAIN\t", "\nPLAINER-THAN-ALL-THE-REST\t", "longer than the 20 characters"),
+        ("with.tsv", "\tno\tyes\tno\t", "\tno\tmaybe\tno\t", "neither yes nor no"),
+        ("vendor.tsv", "\t5.7.606-649\t", "\t5.7.649-606\t", "is not like 5.7.1 or 5.7.606-649"),
+        ("vendor.tsv", "\t421\t4.3.0\t", "\t521\t4.3.0\t", "does not agree with the reply code"),
+        ("vendor.tsv", "\t421\t4.4.5\t", "\t421\t4.9.5\t", "does not rise"),
     ];
     for (position, (table, from, to, complaint)) in cases.iter().enumerate() {
         let scratch = Scratch::with_tables(&format!("wrong-{position}"));

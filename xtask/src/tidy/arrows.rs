@@ -16,7 +16,7 @@ struct Place {
 /// Every package of the workspace. Server and client never see each other; left of the drivers nothing comes from elsewhere
 /// but what finds and holds bytes.
 const PLACES: &[Place] = &[
-    Place { package: "ehlo-codes", inside: &[], outside: Some(&[]) },
+    Place { package: "ehlo-codes", inside: &[], outside: Some(&["serde"]) },
     Place { package: "ehlo-codec", inside: &["ehlo-codes"], outside: Some(&["bytes", "memchr"]) },
     Place { package: "ehlo-server", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&[]) },
     Place { package: "ehlo-client", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&[]) },
@@ -83,6 +83,9 @@ const ALL: &[&str] = &[
     "ehlo-tokio",
 ];
 
+/// Dependencies from elsewhere that a package has only where a feature asks for them.
+const OPTIONAL: &[(&str, &str)] = &[("ehlo-codes", "serde")];
+
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the
 /// workspace they follow the same arrows.
 pub(super) fn check(metadata: &Value) -> Result<Report, String> {
@@ -116,6 +119,8 @@ pub(super) fn check(metadata: &Value) -> Result<Report, String> {
                 report
                     .problems
                     .push(format!("{name} may not have the {kind}dependency {target}: {}", permitted(place, inside)));
+            } else if kind != "dev-" && OPTIONAL.contains(&(name, target)) && dependency["optional"] != true {
+                report.problems.push(format!("{name} may have the {kind}dependency {target} only behind a feature"));
             }
         }
     }
@@ -183,9 +188,17 @@ mod tests {
             found,
             [
                 "ehlo-server may not have the dependency tokio: it may have none from elsewhere",
-                "ehlo-codes may not have the build-dependency cc: it may have none from elsewhere",
+                "ehlo-codes may not have the build-dependency cc: from elsewhere it may have serde",
             ]
         );
+    }
+
+    #[test]
+    fn a_dependency_for_a_feature_must_be_optional() {
+        let mut codes = package("ehlo-codes", &[("serde", None)]);
+        assert_eq!(problems(&[codes.clone()]), ["ehlo-codes may have the dependency serde only behind a feature"]);
+        codes["dependencies"][0]["optional"] = json!(true);
+        assert_eq!(problems(&[codes]), Vec::<String>::new());
     }
 
     #[test]

@@ -5,8 +5,16 @@
 #[rustfmt::skip]
 pub(crate) mod enhanced;
 #[rustfmt::skip]
+pub(crate) mod extensions;
+#[rustfmt::skip]
 pub(crate) mod replies;
+#[rustfmt::skip]
+pub(crate) mod sasl;
 #[rustfmt::skip]
 pub(crate) mod sequences;
 #[rustfmt::skip]
+pub(crate) mod vendor;
+#[rustfmt::skip]
 pub(crate) mod verbs;
+#[rustfmt::skip]
+pub(crate) mod with;
