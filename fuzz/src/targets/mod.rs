@@ -1,0 +1,10 @@
+//! The bodies of the fuzz targets: each takes any bytes, and panics where a law is broken.
+
+mod bytes;
+mod client;
+mod codec;
+mod server;
+
+pub use client::client_session;
+pub use codec::{command, data_decoder, line_framer, reply_reader};
+pub use server::server_session;
