@@ -21,6 +21,8 @@ const WORDS: &[&[u8]] = &[
     b" ",
     b"250 ",
     b"250-",
+    b"250-a\r\n250-b\r\n",
+    b"MAIL FROM:<a@b> SIZE=1 X-Y=z\r\n",
     b"354",
     b"5.1.1 ",
     b"EHLO ",

@@ -2,7 +2,7 @@
 
 use super::bytes::{Bytes, pieces};
 use ehlo_client::codec::{BodyType, ForwardPath, ReplyLimits, ReversePath};
-use ehlo_client::{BodyEnd, Config, Envelope, Event, RecipientOutcome, Session};
+use ehlo_client::{BodyEnd, Config, Envelope, Event, RecipientOutcome, Session, Stage};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,11 @@ struct Driver {
     end_written: bool,
     end_pending: bool,
     closed: bool,
+    /// What was sent and is no whole line yet.
+    line: Vec<u8>,
+    /// For each command that was sent: whether it is DATA.
+    commands: Vec<bool>,
+    answered: usize,
     log: Vec<String>,
 }
 
@@ -59,6 +64,14 @@ impl Driver {
         assert!(rest.is_empty() || self.closed, "input was left without an event");
     }
 
+    /// A server that likes all that it was sent.
+    fn hear_yes(&mut self) {
+        let unanswered = &self.commands[self.answered.min(self.commands.len())..];
+        let replies: Vec<&[u8]> =
+            unanswered.iter().map(|data| if *data { &b"354 go\r\n"[..] } else { b"250 ok\r\n" }).collect();
+        self.hear(&replies.concat());
+    }
+
     fn drain(&mut self) {
         while let Some(event) = self.session.poll_event() {
             self.on_event(event);
@@ -69,7 +82,8 @@ impl Driver {
         assert!(!self.closed, "{event:?} behind the end");
         self.log.push(format!("{event:?}"));
         match event {
-            Event::Reply(_, code) => {
+            Event::Reply(stage, code) => {
+                self.answered += usize::from(stage != Stage::Greeting);
                 let reply = self.session.reply().expect("the reply that is told of");
                 assert_eq!(reply.code(), code);
                 self.log.push(reply.to_string());
@@ -146,8 +160,18 @@ impl Driver {
 
     fn send(&mut self, most: usize) {
         let n = most.min(self.session.output().len());
-        let text = self.session.output()[..n].escape_ascii().to_string();
-        self.log.push(text);
+        let sent = &self.session.output()[..n];
+        self.log.push(sent.escape_ascii().to_string());
+        for &byte in sent {
+            self.line.push(byte);
+            if byte == b'\n' {
+                // The CRLF before the dot that ends a body is no command.
+                if self.line != b"\r\n" {
+                    self.commands.push(self.line == b"DATA\r\n");
+                }
+                self.line.clear();
+            }
+        }
         self.session.output_sent(self.now, n);
         self.note_end();
     }
@@ -193,6 +217,9 @@ fn drive(now: Instant, data: &[u8], cut: Option<u8>) -> Vec<String> {
         end_written: false,
         end_pending: false,
         closed: false,
+        line: Vec::new(),
+        commands: Vec::new(),
+        answered: 0,
         log: Vec::new(),
     };
     if flags & 4 == 4 {
@@ -204,7 +231,8 @@ fn drive(now: Instant, data: &[u8], cut: Option<u8>) -> Vec<String> {
     // Each step takes a byte at least, so the input's length bounds the run.
     while !bytes.is_empty() {
         match bytes.byte() % 16 {
-            0..=4 => driver.hear(bytes.pick(PHRASES)),
+            0..=3 => driver.hear(bytes.pick(PHRASES)),
+            4 => driver.hear_yes(),
             5 => {
                 let length = bytes.below(64);
                 driver.hear(bytes.take(length));

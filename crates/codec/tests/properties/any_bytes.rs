@@ -30,7 +30,10 @@ fn frames(max: usize, discard: usize, pieces: &[&[u8]]) -> (Vec<Frame>, usize) {
                     assert!(rest.is_empty(), "all was used");
                     break;
                 }
-                Framed::Line(line) => frames.push(Frame::Line(line.to_vec())),
+                Framed::Line(line) => {
+                    assert!(line.len() + 2 <= max, "a line beyond its limit");
+                    frames.push(Frame::Line(line.to_vec()));
+                }
                 Framed::Fault(fault) => frames.push(Frame::Fault(fault)),
                 Framed::Hopeless => {
                     frames.push(Frame::Hopeless);
@@ -83,6 +86,8 @@ fn replies(limits: ReplyLimits, pieces: &[&[u8]]) -> (Vec<String>, usize) {
                 }
                 ReplyStep::Reply(_) => {
                     let view = reader.reply().expect("it is complete");
+                    assert!(view.lines().count() <= limits.lines, "more lines than the limit");
+                    assert!(view.lines().map(<[u8]>::len).sum::<usize>() <= limits.total, "more text than the limit");
                     let _ = (Capabilities::from_reply(&view), view.enhanced());
                     seen.push(view.to_string());
                 }
@@ -130,9 +135,17 @@ fn reread(line: &[u8]) {
     let text = once.strip_suffix(b"\r\n").expect("it ends in CRLF");
     assert!(!text.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "one line: {}", text.escape_ascii());
     let again = Command::parse(text).unwrap_or_else(|error| panic!("{error:?}: {}", text.escape_ascii()));
-    let mut twice = Vec::new();
-    again.write_to(&mut twice);
-    assert_eq!(once.escape_ascii().to_string(), twice.escape_ascii().to_string());
+    assert_eq!(meaning(&again), meaning(&command), "{}", line.escape_ascii());
+}
+
+/// A command without the ways in which its parameters may be spaced.
+fn meaning(command: &Command<'_>) -> String {
+    let (path, params) = match command {
+        Command::Mail { from, params } => (from.to_string(), params),
+        Command::Rcpt { to, params } => (to.to_string(), params),
+        other => return format!("{other:?}"),
+    };
+    format!("{:?} {path} {:?}", command.verb(), params.iter().collect::<Vec<_>>())
 }
 
 /// Lines that come close to a command.

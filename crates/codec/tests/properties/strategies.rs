@@ -80,6 +80,7 @@ pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\0".to_vec()),
         2 => Just(b"250 ".to_vec()),
         2 => Just(b"250-".to_vec()),
+        2 => (1_usize..12).prop_map(|lines| b"250-a\r\n".repeat(lines)),
         4 => proptest::collection::vec(any::<u8>(), 0..12),
         4 => "[ -~]{0,30}".prop_map(String::into_bytes),
     ];
