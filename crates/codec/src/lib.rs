@@ -51,7 +51,9 @@ pub use ehlo_codes as codes;
 pub use ehlo_codes::{EnhancedCode, ReplyClass, ReplyCode, Verb};
 pub use line::{Framed, LineFault, LineFramer};
 pub use param::{Param, ParamFault, Params};
-pub use path::{ClientId, Domain, ForwardPath, MAX_DOMAIN, MAX_LOCAL_PART, Mailbox, PathFault, ReversePath};
+pub use path::{
+    ClientId, Domain, ForwardPath, MAX_DOMAIN, MAX_LOCAL_PART, Mailbox, PathFault, Postmaster, ReversePath,
+};
 pub use reply::{MAX_REPLY_LINE, Reply, ReplyError};
 pub use reply_reader::{ReplyFault, ReplyLimits, ReplyReader, ReplyStep, ReplyView};
 pub use stuff::{LineEnding, StuffError, Stuffed, Stuffer};

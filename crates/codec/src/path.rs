@@ -300,11 +300,40 @@ impl fmt::Display for ReversePath<'_> {
     }
 }
 
+/// The word `Postmaster`, in the case in which it was written: nothing else can be in it, so it cannot end a command early.
+///
+/// ```
+/// use ehlo_codec::{ForwardPath, Postmaster};
+/// assert_eq!(Postmaster::parse("postMaster").map(Postmaster::as_str), Some("postMaster"));
+/// assert_eq!(Postmaster::parse("Postmaster>\r\nDATA"), None);
+/// ```
+///
+/// ```compile_fail
+/// use ehlo_codec::ForwardPath;
+/// let unchecked = ForwardPath::Postmaster("Postmaster>\r\nRCPT TO:<eve@example.org");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Postmaster<'a>(&'a str);
+
+impl<'a> Postmaster<'a> {
+    /// Reads the word; `None` for any other.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
+        text.eq_ignore_ascii_case("postmaster").then_some(Self(text))
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
 /// The argument of RCPT TO: a mailbox, or `<Postmaster>` (RFC 5321 §4.1.1.3 `Forward-path`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardPath<'a> {
-    /// `<Postmaster>` without a domain, in the case in which it was written. Every server takes it (RFC 5321 §4.5.1).
-    Postmaster(&'a str),
+    /// `<Postmaster>` without a domain. Every server takes it (RFC 5321 §4.5.1).
+    Postmaster(Postmaster<'a>),
     /// A mailbox.
     Mailbox(Mailbox<'a>),
 }
@@ -319,8 +348,8 @@ impl<'a> ForwardPath<'a> {
     /// [`PathFault`] says what does not fit the grammar; `<>` is no forward-path.
     pub fn parse_prefix(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), PathFault> {
         let (inner, rest) = bracketed(bytes)?;
-        if inner.eq_ignore_ascii_case("postmaster") {
-            return Ok((Self::Postmaster(inner), rest));
+        if let Some(postmaster) = Postmaster::parse(inner) {
+            return Ok((Self::Postmaster(postmaster), rest));
         }
         Ok((Self::Mailbox(Mailbox::parse(inner)?), rest))
     }
@@ -338,7 +367,7 @@ impl<'a> ForwardPath<'a> {
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
         match self {
-            Self::Postmaster(text) => text,
+            Self::Postmaster(postmaster) => postmaster.as_str(),
             Self::Mailbox(mailbox) => mailbox.as_str(),
         }
     }
@@ -452,7 +481,10 @@ mod tests {
 
     #[test]
     fn postmaster_needs_no_domain() {
-        assert_eq!(ForwardPath::parse_prefix(b"<pOstMaster>").unwrap().0, ForwardPath::Postmaster("pOstMaster"));
+        assert_eq!(
+            ForwardPath::parse_prefix(b"<pOstMaster>").unwrap().0,
+            ForwardPath::Postmaster(Postmaster("pOstMaster"))
+        );
         assert!(Mailbox::parse("\"Post\\master\"@x").unwrap().is_postmaster());
     }
 
