@@ -77,7 +77,8 @@ pub enum CloseReason {
     TimedOut(Reason),
     /// Too many commands that were refused ([`Limits::bad_commands`](crate::Limits::bad_commands)).
     TooManyErrors,
-    /// Too many commands that do nothing ([`Limits::idle_commands`](crate::Limits::idle_commands)).
+    /// Too many commands that do nothing, or senders and messages that are refused
+    /// ([`Limits::idle_commands`](crate::Limits::idle_commands)).
     TooManyCommands,
     /// A line without end ([`Limits::discarded_line`](crate::Limits::discarded_line)) or a refused message without end
     /// ([`Limits::refused_body`](crate::Limits::refused_body)).

@@ -26,10 +26,11 @@ pub struct Limits {
     /// line is 512 at most, so less than 1 KiB makes no sense.
     pub output: usize,
     /// Commands that were refused for syntax, sequence or being unknown, until the session is closed with 421. Default: 20, as
-    /// Postfix's hard limit.
+    /// Postfix's hard limit. RCPT and DATA that the application refuses, or that follow a refused command, count only where there are
+    /// more of them behind one MAIL than a batch can hold ([`recipients`](Self::recipients), and DATA).
     pub bad_commands: u32,
-    /// Commands that do nothing for a message (NOOP, RSET, VRFY, HELP, EHLO ...) since the last message, until the session is closed
-    /// with 421. Default: 100, as Postfix.
+    /// Commands that do nothing for a message (NOOP, RSET, VRFY, HELP, EHLO ...), and senders and messages that were refused, since
+    /// the last accepted message, until the session is closed with 421. Default: 100, as Postfix.
     pub idle_commands: u32,
     /// Octets that a driver reads at a time, and so keeps of a connection at the most while its session is parked. Default: 64 KiB.
     pub read_chunk: usize,
@@ -91,7 +92,7 @@ impl Default for Timeouts {
 pub(crate) struct Temper {
     bad: u32,
     idle: u32,
-    /// RCPT and DATA that may still follow a refused MAIL or RCPT in the same batch.
+    /// RCPT and DATA of the same batch that may still be refused.
     followers: usize,
 }
 
@@ -111,14 +112,15 @@ impl Temper {
         self.followers = limits.recipients.saturating_add(1);
     }
 
-    /// A RCPT or DATA was refused because of what happened before it in its batch. Gives whether that was one too many.
+    /// A RCPT or DATA was refused by the application, or because of what happened before it in its batch. Gives whether that was one
+    /// too many.
     pub(crate) const fn follower(&mut self) -> bool {
         let spent = self.followers == 0;
         self.followers = self.followers.saturating_sub(1);
         spent && self.bad_command()
     }
 
-    /// A command did nothing for a message. Gives whether that was one too many.
+    /// A command did nothing for a message, or a sender or a message was refused. Gives whether that was one too many.
     pub(crate) const fn idle_command(&mut self) -> bool {
         self.idle = self.idle.saturating_sub(1);
         self.idle == 0

@@ -139,11 +139,20 @@ impl Session {
         }
         // RFC 5321 §3.8: behind a 421 the server closes.
         if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE {
-            self.close(now, CloseReason::Refused);
-        } else if kind == Kind::Commit {
-            self.end_transaction(now);
-        } else {
-            self.go_on(now);
+            return self.close(now, CloseReason::Refused);
+        }
+        match kind {
+            Kind::Commit => self.end_refused(now),
+            Kind::Mail => {
+                self.go_on(now);
+                self.in_vain(now);
+            }
+            Kind::Rcpt | Kind::Data => {
+                self.go_on(now);
+                self.count_follower(now);
+            }
+            // They were counted when they came.
+            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy => self.go_on(now),
         }
     }
 

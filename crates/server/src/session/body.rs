@@ -80,7 +80,7 @@ impl Session {
         match refusal {
             Some(reply) => {
                 self.reply(now, &reply);
-                self.end_transaction(now);
+                self.end_refused(now);
             }
             None => {
                 let token = self.ask(now, Kind::Commit);
@@ -97,5 +97,11 @@ impl Session {
             return self.close(now, CloseReason::Disconnected);
         }
         self.shutdown_if_asked(now);
+    }
+
+    /// As [`end_transaction`](Self::end_transaction), for a message that was refused.
+    pub(super) fn end_refused(&mut self, now: Instant) {
+        self.end_transaction(now);
+        self.in_vain(now);
     }
 }

@@ -165,8 +165,20 @@ impl Session {
     /// Refuses a command for what happened before it in its batch: not the peer's fault, within bounds.
     fn refuse_follower(&mut self, now: Instant, reply: &Reply) {
         self.reply(now, reply);
+        self.count_follower(now);
+    }
+
+    /// A RCPT or DATA was refused, by the application or for what happened before it.
+    pub(super) fn count_follower(&mut self, now: Instant) {
         if self.temper.follower() {
             self.close_with(now, &replies::TOO_MANY_ERRORS, CloseReason::TooManyErrors);
+        }
+    }
+
+    /// A sender or a message was refused: the peer may try others, but not for ever.
+    pub(super) fn in_vain(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Command(_)) && self.temper.idle_command() {
+            self.close_with(now, &replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
         }
     }
 
