@@ -187,6 +187,22 @@ async fn a_sink_that_hangs_is_not_the_clients_fault() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_in_the_middle_of_a_message_sees_why_it_is_given_up_and_an_orderly_end() {
+    let store = SlowStore::new();
+    let server = start(Server::builder(AcceptAll(store.clone()))).await;
+    let mut client = server.greeted().await;
+    client.send("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n").await;
+    for code in [250, 250, 354] {
+        client.expect(code).await;
+    }
+    // The server reads a part of it. A socket that is closed with the rest unread is reset, which can cost the client the reply.
+    client.send("x".repeat(100_000)).await;
+    client.expect(421).await;
+    let end = tokio::io::AsyncReadExt::read(&mut client.stream, &mut [0; 1]).await;
+    assert!(matches!(end, Ok(0)), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_that_hangs_is_451_after_nine_minutes() {
     let store = SlowStore::new();
     store.valve.let_through(1000);

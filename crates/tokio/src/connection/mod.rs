@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ehlo_server::codec::Reply;
-use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Session, Shutdown};
+use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Reason, Session, Shutdown};
 
 use self::decide::Open;
 use self::timer::Timer;
@@ -307,8 +307,13 @@ impl<P: Policy> Connection<P> {
     /// The session is over. Ready with true if the connection can be dropped.
     fn close(&mut self, reason: CloseReason) -> bool {
         tracing::debug!(connection = self.slot.id(), %reason, "closed");
-        // Where the last word was the peer's, or nobody listens, there is nothing that it could miss.
-        let heard = matches!(reason, CloseReason::Quit | CloseReason::Disconnected | CloseReason::TimedOut(_));
+        // Where the last word was the peer's, or it has fallen silent, there is nothing that it could miss. It has not where the wait was
+        // for us: then what it went on to send is unread.
+        let heard = match reason {
+            CloseReason::Quit | CloseReason::Disconnected => true,
+            CloseReason::TimedOut(wait) => matches!(wait, Reason::Command | Reason::Body | Reason::Flush),
+            _ => false,
+        };
         if heard || self.eof || self.phase == Phase::Closing {
             return true;
         }
