@@ -124,8 +124,8 @@ impl Reply {
 
     /// Appends the reply as it goes over the wire.
     ///
-    /// The enhanced code stands on each line (RFC 2034 §4), unless `enhanced` is false: a client that was not offered
-    /// ENHANCEDSTATUSCODES is sent none.
+    /// The enhanced code stands on each line (RFC 2034 §4), unless `enhanced` is false: for a greeting, for an answer to EHLO or HELO, and
+    /// for a server that does not offer ENHANCEDSTATUSCODES. Clients that said HELO are sent codes all the same.
     pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
