@@ -383,13 +383,16 @@ async fn input_beyond_the_memory_of_the_server_costs_its_connection_only() {
 async fn a_sink_that_fails_defers_its_message_after_the_true_end() {
     within(async {
         // The store has room for 100 bytes.
-        let store = Memory::new(100);
+        let store = SlowStore { memory: Memory::new(100), ..SlowStore::new() };
+        store.valve.let_through(10_000);
+        store.valve.let_commit();
         let server = start(Server::builder(AcceptAll(store.clone()))).await;
         let mut client = in_message(&server).await;
         client.send("y".repeat(200)).await;
         client.send("\r\nMAIL FROM:<x@y>\r\n.\r\nNOOP\r\n").await;
         assert_eq!(client.expect(452).await, "452 4.3.1 Insufficient system storage");
         client.expect(250).await;
+        assert_eq!(store.aborted.load(Ordering::SeqCst), 1, "the sink is told at once");
         client.send("MAIL FROM:<>\r\nRCPT TO:<c@d>\r\nDATA\r\nsmall\r\n.\r\n").await;
         for code in [250, 250, 354, 250] {
             client.expect(code).await;
