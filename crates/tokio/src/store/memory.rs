@@ -1,5 +1,6 @@
 //! A store in memory, for tests.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -7,10 +8,16 @@ use std::task::{Context, Poll};
 use ehlo_server::codec::Reply;
 
 use super::Store;
-use crate::sink::{BodySink, MessageContext};
+use crate::sink::{BodySink, MessageContext, storage_reply};
 
-/// A message with its envelope.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a message costs beside its bytes: its structure, its place in the list and what the allocator adds, rounded up.
+const MESSAGE: usize = 128;
+
+/// What an address costs beside its bytes, reckoned likewise.
+const ADDRESS: usize = 32;
+
+/// A message with its envelope. [`Debug`](fmt::Debug) shows lengths only: what people write to each other is not for logs.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
     /// The sender's address without brackets; empty for the null path.
@@ -21,7 +28,28 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
-/// Keeps messages in memory, up to a number of body bytes. What doesn't fit is deferred with 452 4.3.1.
+impl Message {
+    /// What it takes without its body.
+    fn envelope_bytes(&self) -> usize {
+        let addresses = std::iter::once(&self.from).chain(&self.to);
+        addresses.map(|address| ADDRESS + address.len()).sum::<usize>() + MESSAGE
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("from_bytes", &self.from.len())
+            .field("recipients", &self.to.len())
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// Keeps messages in memory, up to a number of bytes. What doesn't fit is deferred with 452 4.3.1.
+///
+/// Bodies, addresses, and 128 bytes for each message and 32 for each address count, so that a flood of empty messages comes to an end
+/// too.
 ///
 /// ```
 /// # use ehlo_tokio::store::Memory;
@@ -43,13 +71,15 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Body bytes of accepted messages and of those under way.
+    /// Bytes of accepted messages and of those under way.
     bytes: usize,
+    /// Those of accepted messages.
+    accepted: usize,
     messages: Vec<Arc<Message>>,
 }
 
 impl Memory {
-    /// A store for so many body bytes in all.
+    /// A store for so many bytes in all.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self { shared: Arc::new(Shared { max_bytes, state: Mutex::default() }) }
@@ -65,9 +95,8 @@ impl Memory {
     #[must_use]
     pub fn take(&self) -> Vec<Arc<Message>> {
         let mut state = self.shared.lock();
-        let messages = std::mem::take(&mut state.messages);
-        state.bytes -= messages.iter().map(|message| message.body.len()).sum::<usize>();
-        messages
+        state.bytes -= std::mem::take(&mut state.accepted);
+        std::mem::take(&mut state.messages)
     }
 }
 
@@ -75,13 +104,23 @@ impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Counts so many bytes more, if there is room for them.
+    fn reserve(&self, bytes: usize) -> io::Result<()> {
+        let mut state = self.lock();
+        if bytes > self.max_bytes - state.bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.bytes += bytes;
+        Ok(())
+    }
 }
 
 impl Store for Memory {
     type Sink = MemorySink;
 
     fn sink(&self) -> MemorySink {
-        MemorySink { shared: Arc::clone(&self.shared), message: Message::default() }
+        MemorySink { shared: Arc::clone(&self.shared), message: Message::default(), counted: 0 }
     }
 }
 
@@ -90,36 +129,47 @@ impl Store for Memory {
 pub struct MemorySink {
     shared: Arc<Shared>,
     message: Message,
+    /// Bytes that are counted for it.
+    counted: usize,
+}
+
+impl MemorySink {
+    fn start(&mut self, from: String, to: Vec<String>) -> io::Result<()> {
+        self.abort();
+        let message = Message { from, to, body: Vec::new() };
+        let bytes = message.envelope_bytes();
+        self.shared.reserve(bytes)?;
+        (self.message, self.counted) = (message, bytes);
+        Ok(())
+    }
 }
 
 impl BodySink for MemorySink {
     fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
-        self.abort();
         let envelope = message.envelope;
-        self.message.from = envelope.reverse_path().map_or("", |path| path.as_str()).to_owned();
-        self.message.to = envelope.recipients().map(|path| path.as_str().to_owned()).collect();
-        Ok(())
+        let from = envelope.reverse_path().map_or("", |path| path.as_str()).to_owned();
+        let to = envelope.recipients().map(|path| path.as_str().to_owned()).collect();
+        self.start(from, to).map_err(|error| storage_reply(&error))
     }
 
     fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut state = self.shared.lock();
-        if bytes.len() > self.shared.max_bytes - state.bytes {
-            return Poll::Ready(Err(io::ErrorKind::StorageFull.into()));
-        }
-        state.bytes += bytes.len();
+        self.shared.reserve(bytes.len())?;
+        self.counted += bytes.len();
         self.message.body.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_commit(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
         let message = Arc::new(std::mem::take(&mut self.message));
-        self.shared.lock().messages.push(message);
+        let mut state = self.shared.lock();
+        state.accepted += std::mem::take(&mut self.counted);
+        state.messages.push(message);
         Poll::Ready(Ok(None))
     }
 
     fn abort(&mut self) {
-        let message = std::mem::take(&mut self.message);
-        self.shared.lock().bytes -= message.body.len();
+        self.message = Message::default();
+        self.shared.lock().bytes -= std::mem::take(&mut self.counted);
     }
 }
 
@@ -151,5 +201,39 @@ mod tests {
         assert!(matches!(three.poll_write(&mut cx, b"567890"), Poll::Ready(Ok(6))));
         three.abort();
         assert_eq!(store.shared.lock().bytes, 0);
+    }
+
+    #[test]
+    fn empty_messages_and_their_addresses_fill_the_store_too() {
+        let store = Memory::new(1 << 20);
+        let mut sink = store.sink();
+        let mut cx = Context::from_waker(Waker::noop());
+        let to = vec!["someone@example.org".to_owned(); 1000];
+        let mut accepted = 0;
+        while sink.start(String::new(), to.clone()).is_ok() {
+            assert_eq!(sink.poll_commit(&mut cx), Poll::Ready(Ok(None)));
+            accepted += 1;
+            assert!(accepted < 1000, "the store never gets full");
+        }
+        let each = to.iter().map(|address| size_of::<String>() + address.len()).sum::<usize>() + size_of::<Message>();
+        assert!(accepted > 0 && accepted * each <= 1 << 20);
+        drop(sink);
+        assert_eq!(store.take().len(), accepted);
+        assert_eq!(store.shared.lock().bytes, 0);
+    }
+
+    #[test]
+    fn debug_output_shows_no_message() {
+        let store = Memory::new(1 << 20);
+        let mut sink = store.sink();
+        let mut cx = Context::from_waker(Waker::noop());
+        sink.start("ada@example.org".to_owned(), vec!["bob@example.org".to_owned()]).unwrap();
+        assert!(sink.poll_write(&mut cx, b"secret").is_ready());
+        let under_way = format!("{sink:?}");
+        assert_eq!(sink.poll_commit(&mut cx), Poll::Ready(Ok(None)));
+        for text in [under_way, format!("{store:?}")] {
+            assert!(text.contains("body_bytes: 6"), "{text}");
+            assert!(!text.contains("115, 101, 99") && !text.contains("example"), "{text}");
+        }
     }
 }
