@@ -4,6 +4,7 @@ mod delivery;
 mod files;
 mod trace;
 
+use std::fmt;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -80,8 +81,27 @@ impl<F: FileOps> Maildir<F> {
         for directory in [path, &tmp, &new, &cur] {
             files.create_dir(directory)?;
         }
+        sync_entries(&files, path)?;
         Ok(Self { shared: Arc::new(Shared { files, tmp, new, names: Names::new() }) })
     }
+}
+
+/// Makes the maildir's place in the file system last. A directory that is there already may have been made by a process that was killed
+/// before it synced it: mail that is accepted into it would be gone with it at the next power cut.
+fn sync_entries(files: &impl FileOps, path: &Path) -> io::Result<()> {
+    files.sync_dir(path)?;
+    let path = std::path::absolute(path)?;
+    for (height, directory) in path.ancestors().skip(1).enumerate() {
+        match files.sync_dir(directory) {
+            Ok(()) => {}
+            // Whoever may not read it has not made anything in it lately, or can't do better.
+            Err(error) if height > 0 || error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::debug!(%error, path = %directory.display(), "a directory above the maildir was not synced");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl<F: FileOps> Store for Maildir<F> {
@@ -136,7 +156,6 @@ pub struct MaildirSink<F: FileOps = StdFiles> {
 type Done<F> = (Delivery<F>, Vec<u8>, io::Result<()>);
 
 /// A message that is coming in.
-#[derive(Debug)]
 struct Incoming<F: FileOps> {
     /// `None` while a job has it.
     delivery: Option<Delivery<F>>,
@@ -148,6 +167,17 @@ struct Incoming<F: FileOps> {
     /// The other buffer, unless a job has it.
     spare: Vec<u8>,
     id: String,
+}
+
+impl<F: FileOps> fmt::Debug for Incoming<F> {
+    /// Without the bytes of the message, which are not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("id", &self.id)
+            .field("buffered_bytes", &self.buffer.len())
+            .field("committing", &self.committing)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<F: FileOps> Incoming<F> {
@@ -241,8 +271,12 @@ impl<F: FileOps> BodySink for MaildirSink<F> {
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Some(message) = &mut self.message else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
         if message.buffer.len() >= BUFFER {
-            ready!(message.poll_job(cx))?;
-            message.start_job(false)?;
+            let job = ready!(message.poll_job(cx));
+            if let Err(error) = job.and_then(|()| message.start_job(false)) {
+                // A piece is missing now: whoever went on with it all the same would commit the rest as if it were the message.
+                self.message = None;
+                return Poll::Ready(Err(error));
+            }
         }
         let taken = bytes.len().min(BUFFER.saturating_sub(message.buffer.len()));
         message.buffer.extend_from_slice(&bytes[..taken]);
