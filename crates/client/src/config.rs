@@ -1,7 +1,7 @@
 //! What a client session is told before it begins.
 
 use ehlo_codec::{ClientId, Domain, PathFault, ReplyLimits};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the client waits for the server, at the least, before it gives up. The defaults are those of RFC 5321 §4.5.3.2.
 ///
@@ -44,6 +44,12 @@ impl Default for Timeouts {
             idle: minutes(4),
         }
     }
+}
+
+/// The end of a wait. A wait too long for the clock to tell ends in a hundred years.
+pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now.checked_add(patience).unwrap_or_else(|| now + FAR)
 }
 
 /// The settings of a [`Session`](crate::Session), shared by any number of them.

@@ -2,7 +2,7 @@
 
 mod replies;
 
-use crate::config::Config;
+use crate::config::{Config, deadline};
 use crate::envelope::{Envelope, Outcome, RecipientOutcome};
 use crate::event::{
     ApiMisuse, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId,
@@ -81,7 +81,7 @@ impl Session {
     /// A session over a connection that has just been made. The server speaks first (RFC 5321 §3.1).
     #[must_use]
     pub fn new(now: Instant, config: Arc<Config>) -> Self {
-        let deadline = now + config.timeouts.greeting;
+        let deadline = deadline(now, config.timeouts.greeting);
         Self {
             phase: Phase::Greeting,
             reader: ReplyReader::new(config.reply_limits),
@@ -250,7 +250,7 @@ impl Session {
     /// The driver has written some of the body: the server is not stuck.
     pub fn body_progress(&mut self, now: Instant) {
         if self.phase == Phase::Body {
-            self.deadline = Some((now + self.config.timeouts.block, Reason::BodyBlock));
+            self.deadline = Some((deadline(now, self.config.timeouts.block), Reason::BodyBlock));
         }
     }
 
@@ -326,7 +326,7 @@ impl Session {
     /// No transaction is open any more.
     fn rest(&mut self, now: Instant) {
         self.phase = Phase::Ready;
-        self.deadline = Some((now + self.config.timeouts.idle, Reason::Idle));
+        self.deadline = Some((deadline(now, self.config.timeouts.idle), Reason::Idle));
         if self.quit_wanted {
             self.start_quit(now, CloseReason::Quit);
         }
@@ -362,7 +362,7 @@ impl Session {
             Stage::Body => timeouts.end_of_data,
             Stage::Quit => timeouts.quit,
         };
-        self.deadline = Some((now + patience, Reason::Reply(stage)));
+        self.deadline = Some((deadline(now, patience), Reason::Reply(stage)));
     }
 
     fn close(&mut self, reason: CloseReason) {

@@ -1,9 +1,12 @@
 //! Finding the end of a DATA body and taking the dot-stuffing out (RFC 5321 §4.1.1.4, §4.5.2).
 
+use core::fmt;
 use memchr::memchr_iter;
 
 /// What [`DataDecoder::next`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Its `Debug` output tells how long a piece is, never what is in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum DataStep<'a> {
     /// The input was used up and the body goes on.
     NeedMore,
@@ -12,6 +15,16 @@ pub enum DataStep<'a> {
     /// CRLF `.` CRLF was seen. What follows in the input is the next command. The CRLF before the dot belongs to the body and was
     /// handed out.
     End,
+}
+
+impl fmt::Debug for DataStep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedMore => f.write_str("NeedMore"),
+            Self::Body(piece) => write!(f, "Body({} octets)", piece.len()),
+            Self::End => f.write_str("End"),
+        }
+    }
 }
 
 /// Line-ending faults seen in a body so far. The body is handed out as it came, whatever stands here.

@@ -1,6 +1,7 @@
 //! Finding the end of a command line, before any grammar runs.
 
 use alloc::vec::Vec;
+use core::fmt;
 use memchr::{memchr, memchr2};
 
 /// What is wrong with a line, found while framing it.
@@ -23,7 +24,7 @@ pub enum LineFault {
 }
 
 /// What [`LineFramer::next`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Framed<'a> {
     /// The input was used up and the line is not complete.
     NeedMore,
@@ -53,7 +54,9 @@ enum State {
 ///
 /// A line that lies whole in one input is handed out as a slice of it, without a copy; only a partial line is kept, at most `max`
 /// bytes. The same bytes give the same frames in any segmentation.
-#[derive(Clone, Debug)]
+///
+/// Neither its `Debug` output nor that of [`Framed`] shows what is in a line: it may be a credential.
+#[derive(Clone)]
 pub struct LineFramer {
     carry: Vec<u8>,
     state: State,
@@ -61,6 +64,28 @@ pub struct LineFramer {
     max_discard: usize,
     discarded: usize,
     last_was_cr: bool,
+}
+
+impl fmt::Debug for Framed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedMore => f.write_str("NeedMore"),
+            Self::Line(line) => write!(f, "Line({} octets)", line.len()),
+            Self::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
+            Self::Hopeless => f.write_str("Hopeless"),
+        }
+    }
+}
+
+impl fmt::Debug for LineFramer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineFramer")
+            .field("state", &self.state)
+            .field("held", &self.held())
+            .field("max", &self.max)
+            .field("discarded", &self.discarded)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LineFramer {

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use ehlo_codes::{EnhancedCode, ReplyCode};
+use ehlo_codes::{EnhancedCode, ReplyClass, ReplyCode};
 
 /// Most octets of a reply line, CRLF included (RFC 5321 §4.5.3.1.5).
 pub const MAX_REPLY_LINE: usize = 512;
@@ -125,7 +125,8 @@ impl Reply {
     /// Appends the reply as it goes over the wire.
     ///
     /// The enhanced code stands on each line (RFC 2034 §4), unless `enhanced` is false: for a greeting, for an answer to EHLO or HELO, and
-    /// for a server that does not offer ENHANCEDSTATUSCODES. Clients that said HELO are sent codes all the same.
+    /// for a server that does not offer ENHANCEDSTATUSCODES. Clients that said HELO are sent codes all the same. A reply of class 2, 4
+    /// or 5 that was built without one gets the code that says no more than its class, such as 5.0.0.
     pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
@@ -144,7 +145,7 @@ impl Reply {
     fn write(&self, out: &mut Vec<u8>, line: &str, last: bool, enhanced: bool) {
         out.extend_from_slice(&self.code.digits());
         out.push(if last { b' ' } else { b'-' });
-        if let Some(code) = self.enhanced.filter(|_| enhanced) {
+        if enhanced && let Some(code) = self.enhanced.or_else(|| class_only(self.code)) {
             write_enhanced(out, code);
             out.push(b' ');
         }
@@ -156,7 +157,7 @@ impl Reply {
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut wire = Vec::new();
-        self.write_to(&mut wire, true);
+        self.write_to(&mut wire, self.enhanced.is_some());
         f.write_str(String::from_utf8_lossy(&wire).trim_end())
     }
 }
@@ -184,6 +185,16 @@ const fn check(code: ReplyCode, enhanced: Option<EnhancedCode>, text: &[u8]) -> 
         i += 1;
     }
     Ok(())
+}
+
+/// `x.0.0` for the classes whose replies carry an enhanced code (RFC 2034 §4, RFC 3463 §3.1).
+fn class_only(code: ReplyCode) -> Option<EnhancedCode> {
+    match code.class() {
+        ReplyClass::Completion | ReplyClass::TransientFailure | ReplyClass::PermanentFailure => {
+            EnhancedCode::new(code.get() / 100, 0, 0)
+        }
+        _ => None,
+    }
 }
 
 fn write_enhanced(out: &mut Vec<u8>, code: EnhancedCode) {
@@ -224,6 +235,20 @@ mod tests {
         wire.clear();
         reply.write_to(&mut wire, false);
         assert_eq!(wire, b"550-No.\r\n550 Not here.\r\n");
+    }
+
+    #[test]
+    fn a_reply_without_a_code_of_its_own_gets_that_of_its_class() {
+        for (reply, wire) in [
+            (Reply::fixed(250, None, "ok"), "250 2.0.0 ok\r\n"),
+            (Reply::fixed(451, None, "a\nb"), "451-4.0.0 a\r\n451 4.0.0 b\r\n"),
+            (Reply::fixed(554, None, "no"), "554 5.0.0 no\r\n"),
+            (Reply::fixed(354, None, "go"), "354 go\r\n"),
+        ] {
+            let mut written = Vec::new();
+            reply.write_to(&mut written, true);
+            assert_eq!(written, wire.as_bytes());
+        }
     }
 
     #[test]

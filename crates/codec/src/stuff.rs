@@ -4,7 +4,9 @@ use core::fmt;
 use memchr::memchr2_iter;
 
 /// A piece of wire output from [`Stuffer::next`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Its `Debug` output tells how long a piece is, never what is in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Stuffed<'a> {
     /// Body bytes, as they are in the input.
     Bytes(&'a [u8]),
@@ -12,6 +14,16 @@ pub enum Stuffed<'a> {
     Dot,
     /// The input was used up.
     NeedMore,
+}
+
+impl fmt::Debug for Stuffed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(piece) => write!(f, "Bytes({} octets)", piece.len()),
+            Self::Dot => f.write_str("Dot"),
+            Self::NeedMore => f.write_str("NeedMore"),
+        }
+    }
 }
 
 /// How the lines of a message end that is about to be sent.

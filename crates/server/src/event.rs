@@ -13,7 +13,8 @@ pub struct Step<'i> {
 }
 
 /// What happened in a session.
-#[derive(Debug)]
+///
+/// Its `Debug` output tells how long a piece of a message is, never what is in it.
 #[non_exhaustive]
 pub enum Event<'i> {
     /// The application has to decide. The session waits, under a deadline, for [`Session::resolve`](crate::Session::resolve); what is
@@ -29,6 +30,18 @@ pub enum Event<'i> {
     BodyAborted(AbortReason),
     /// The session is over; told once and last. All output was written, or cannot be: close the connection.
     Closed(CloseReason),
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(question) => f.debug_tuple("Ask").field(question).finish(),
+            Self::BodyStart => f.write_str("BodyStart"),
+            Self::Body(piece) => write!(f, "Body({} octets)", piece.len()),
+            Self::BodyAborted(reason) => f.debug_tuple("BodyAborted").field(reason).finish(),
+            Self::Closed(reason) => f.debug_tuple("Closed").field(reason).finish(),
+        }
+    }
 }
 
 /// Why a message is not committed.

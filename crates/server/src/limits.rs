@@ -1,6 +1,6 @@
 //! Everything that a peer can make a session keep, count or wait for, each under a name.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bounds of one session. Each field tells the floor of the RFC, the default and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,12 @@ impl Default for Timeouts {
             sink: minutes(2),
         }
     }
+}
+
+/// The end of a wait. A wait too long for the clock to tell ends in a hundred years.
+pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now.checked_add(patience).unwrap_or_else(|| now + FAR)
 }
 
 /// Counts down what a peer may do wrong or in vain.

@@ -7,7 +7,7 @@ mod commands;
 use crate::config::{Config, Peer};
 use crate::envelope::{Envelope, EnvelopeView};
 use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
-use crate::limits::Temper;
+use crate::limits::{Temper, deadline};
 use crate::output::Output;
 use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::replies;
@@ -100,8 +100,15 @@ enum Kind {
 }
 
 /// The argument that a question is about: kept as text, read again when somebody looks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Subject(Vec<u8>);
+
+impl std::fmt::Debug for Subject {
+    /// Not what the peer has said: it may be a credential.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Subject({} octets)", self.0.len())
+    }
+}
 
 impl Session {
     /// A session over a connection that has just been made. Its greeting is in the output, unless
@@ -122,7 +129,7 @@ impl Session {
             sequence: 0,
             subject: Subject::default(),
             temper: Temper::new(limits),
-            deadline: (now + config.timeouts.answer, Reason::Answer),
+            deadline: (deadline(now, config.timeouts.answer), Reason::Answer),
             flush: None,
             size: 0,
             refused: 0,
@@ -236,7 +243,7 @@ impl Session {
     pub fn body_paused(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Body) && !self.paused {
             self.paused = true;
-            self.deadline = (now + self.config.timeouts.sink, Reason::Sink);
+            self.deadline = (deadline(now, self.config.timeouts.sink), Reason::Sink);
         }
     }
 
@@ -244,7 +251,7 @@ impl Session {
     pub fn body_resumed(&mut self, now: Instant) {
         // A session that has given the message up in the meantime has another deadline.
         if std::mem::take(&mut self.paused) && self.phase == Phase::Body {
-            self.deadline = (now + self.config.timeouts.body, Reason::Body);
+            self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
         }
     }
 
@@ -266,7 +273,7 @@ impl Session {
         if self.output.is_empty() {
             self.flush = None;
         } else if n > 0 {
-            self.flush = Some(now + self.config.timeouts.flush);
+            self.flush = Some(deadline(now, self.config.timeouts.flush));
         }
         if matches!(self.phase, Phase::Closing(_)) {
             self.settle();
@@ -324,7 +331,7 @@ impl Session {
         let text = format!("{} ESMTP", self.config.hostname);
         // A hostname fits a line and is printable; it was checked when the configuration was made.
         let greeting = Reply::new(ReplyCode::READY, None, text).unwrap_or(Reply::fixed(220, None, "ESMTP"));
-        self.output.push(&greeting);
+        self.output.push_plain(&greeting);
         self.enter(now, State::Greeted);
         self.note_output(now);
     }
@@ -332,7 +339,7 @@ impl Session {
     /// Waits for a command.
     fn enter(&mut self, now: Instant, state: State) {
         self.phase = Phase::Command(state);
-        self.deadline = (now + self.config.timeouts.command, Reason::Command);
+        self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
     }
 
     fn ask(&mut self, now: Instant, kind: Kind) -> Token {
@@ -340,8 +347,8 @@ impl Session {
         self.asked = Some(Asked { sequence: self.sequence, kind });
         let timeouts = &self.config.timeouts;
         self.deadline = match kind {
-            Kind::Commit => (now + timeouts.commit, Reason::Commit),
-            _ => (now + timeouts.answer, Reason::Answer),
+            Kind::Commit => (deadline(now, timeouts.commit), Reason::Commit),
+            _ => (deadline(now, timeouts.answer), Reason::Answer),
         };
         Token { session: self.peer.id, sequence: self.sequence }
     }
@@ -359,7 +366,7 @@ impl Session {
 
     fn note_output(&mut self, now: Instant) {
         if self.flush.is_none() {
-            self.flush = Some(now + self.config.timeouts.flush);
+            self.flush = Some(deadline(now, self.config.timeouts.flush));
         }
     }
 
@@ -392,7 +399,7 @@ impl Session {
         self.asked = None;
         self.phase = Phase::Closing(reason);
         self.envelope.clear();
-        self.deadline = (now + self.config.timeouts.flush, Reason::Flush);
+        self.deadline = (deadline(now, self.config.timeouts.flush), Reason::Flush);
         self.settle();
     }
 

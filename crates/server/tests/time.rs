@@ -53,3 +53,29 @@ fn a_piece_of_a_line_does_not_move_the_deadline() {
         assert_eq!(session.poll_timeout(), Some((now + 5 * MINUTE, Reason::Command)));
     }
 }
+
+#[test]
+fn a_wait_without_end_is_a_deadline_far_away() {
+    let (mut session, now) = session(|config| {
+        config.timeouts.command = Duration::MAX;
+        config.timeouts.flush = Duration::MAX;
+    });
+    session.output_sent(now, session.output().len());
+    let (at, _) = session.poll_timeout().expect("an open session always has a deadline");
+    assert!(at > now + 1000 * MINUTE);
+}
+
+#[test]
+fn what_a_peer_says_is_not_in_the_debug_output() {
+    let (mut session, now) = session(|config| config.questions = ehlo_server::Questions::ALL);
+    let Some(Event::Ask(ehlo_server::Question::Connect(token))) = session.poll_event() else { panic!("it asks") };
+    session.resolve(now, token.accept()).unwrap();
+    let step = session.handle_input(now, b"VRFY secret-name\r\nNOOP hidden");
+    assert!(matches!(step.event, Some(Event::Ask(ehlo_server::Question::Vrfy(_)))));
+    let shown = format!("{session:?} {:?}", Event::Body(b"secret"));
+    let bytes = format!("{:?}", b"secret");
+    for word in ["secret", "hidden", bytes.trim_matches(['[', ']'])] {
+        assert!(!shown.contains(word), "{word} in {shown}");
+    }
+    assert!(shown.contains("Body(6 octets)"));
+}

@@ -1,6 +1,7 @@
 //! What each reply means.
 
 use super::{Phase, Session};
+use crate::config::deadline;
 use crate::envelope::RecipientOutcome;
 use crate::event::{CloseReason, Event, Misbehaviour, Reason, Stage, TransactionId};
 use ehlo_codec::{Capabilities, Command, ReplyClass, ReplyCode};
@@ -69,7 +70,7 @@ impl Session {
             Stage::Data if self.taken == 0 => self.send_end(now, b".\r\n"),
             Stage::Data => {
                 self.phase = Phase::Body;
-                self.deadline = Some((now + self.config.timeouts.block, Reason::BodyBlock));
+                self.deadline = Some((deadline(now, self.config.timeouts.block), Reason::BodyBlock));
                 self.events.push(Event::BodyWanted(TransactionId(self.transaction)));
             }
             Stage::Body => {

@@ -198,7 +198,7 @@ impl Session {
         let reply =
             if extended { self.ehlo_reply() } else { Reply::new(ReplyCode::OK, None, self.config.hostname.clone()) };
         // The hostname was checked, and keywords and numbers are printable.
-        self.output.push(&reply.unwrap_or(Reply::fixed(250, None, "Hello")));
+        self.output.push_plain(&reply.unwrap_or(Reply::fixed(250, None, "Hello")));
         self.note_output(now);
         self.enter(now, State::Ready);
     }

@@ -3,6 +3,7 @@
 use super::{Kind, Phase, Session};
 use crate::config::BareLineEnds;
 use crate::event::{AbortReason, CloseReason, Event, Reason};
+use crate::limits::deadline;
 use crate::question::{CommitToken, Question};
 use crate::replies;
 use crate::table::State;
@@ -16,13 +17,13 @@ impl Session {
         self.decoder = DataDecoder::new();
         (self.size, self.refused, self.paused) = (0, 0, false);
         self.phase = Phase::Body;
-        self.deadline = (now + self.config.timeouts.body, Reason::Body);
+        self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
         self.events.push(Event::BodyStart);
     }
 
     /// Takes bytes of a message; gives how many, and the piece of the message that they hold.
     pub(super) fn handle_body<'i>(&mut self, now: Instant, input: &'i [u8]) -> (usize, Option<&'i [u8]>) {
-        self.deadline = (now + self.config.timeouts.body, Reason::Body);
+        self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
         let (used, step) = self.decoder.next(input);
         match step {
             DataStep::NeedMore => (used, None),
