@@ -281,6 +281,8 @@ pub struct Results {
     pub address: std::net::SocketAddr,
     /// Connections asked for.
     pub connections: usize,
+    /// Each message had a connection of its own.
+    pub reconnect: bool,
     /// Threads that ran.
     pub threads: usize,
     /// Whether at least one connection sent in flights (RFC 2920).
@@ -319,6 +321,8 @@ pub struct Results {
     pub first_failure: Option<Failure>,
     /// TCP connections made.
     pub connections_opened: u64,
+    /// Connections, of those asked for, that were ready to carry a message at least once.
+    pub connections_ready: u64,
     /// Second by second.
     pub intervals: Vec<Interval>,
     /// The generator's own state.

@@ -148,6 +148,16 @@ impl Judge<'_> {
                 "No message was accepted in the measured part: there is nothing to judge.".to_owned(),
             );
         }
+        let (ready, asked) = (self.results.connections_ready, self.results.connections as u64);
+        // With one connection per message, as many are used as are needed.
+        if ready < asked && !self.results.reconnect {
+            self.say(
+                Status::Suspect,
+                format!(
+                    "Only {ready} of {asked} connections ever became ready: the load came over fewer than asked for."
+                ),
+            );
+        }
         let window = self.results.window;
         if window < SHORT {
             self.say(Status::Suspect, format!("The measured part lasted {:.2} s only.", window.as_secs_f64()));

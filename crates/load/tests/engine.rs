@@ -316,6 +316,22 @@ fn a_server_that_dies_and_comes_back_is_used_again() {
     assert_eq!(results.ended, Ended::Messages);
 }
 
+#[test]
+fn a_server_that_greets_a_few_only_is_measured_with_those() {
+    let server = Server::start(|seen| match seen {
+        Seen::Connection(number) if number >= 2 => Act::Silence,
+        _ => Act::AsUsual,
+    });
+    let mut options = options(server.address, 30);
+    options.timeouts.greeting = Duration::from_secs(120);
+    let start = Instant::now();
+    let results = run(&options, &()).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(60), "it does not wait for the others");
+    assert_eq!((results.totals.accepted, results.connections_ready), (30, 2));
+    let verdict = ehlo_load::verdict(&results, None);
+    assert!(verdict.reasons.iter().any(|r| r.text.contains("Only 2 of 4 connections")), "{verdict:?}");
+}
+
 struct StopAfter {
     asked: AtomicUsize,
     steps: Mutex<Vec<Step>>,

@@ -78,6 +78,8 @@ pub(super) struct Conn {
     pub(super) failures: u32,
     /// Failed or became ready at least once.
     pub(super) resolved: bool,
+    /// Was ready for a message at least once in the run.
+    pub(super) was_ready: bool,
     /// Counts as one that is being made.
     pub(super) in_window: bool,
     /// Has carried a message.
@@ -115,6 +117,7 @@ impl Conn {
             rests_until: None,
             failures: 0,
             resolved: false,
+            was_ready: false,
             in_window: false,
             served: false,
             established_at: now,

@@ -1,7 +1,6 @@
 //! A connection's life beside its messages: how it is made, how it ends, and what comes then.
 
 use super::conn::{Current, Link, own_lag};
-use super::control::Report;
 use super::source::{Source, classify};
 use super::worker::{Course, Worker, cx};
 use crate::{ErrorKind, MessageId, Mode, Phase};
@@ -137,9 +136,10 @@ impl Worker<'_> {
     /// The session of a connection waits for a message.
     pub(super) fn on_ready(&mut self, index: usize, now: Instant) {
         self.leave_window(index);
-        self.resolve(index);
+        self.resolve(index, now);
         let draining = matches!(self.course, Course::Draining { .. });
         let conn = &mut self.conns[index];
+        self.tally.connections_ready += u64::from(!std::mem::replace(&mut conn.was_ready, true));
         if conn.message.is_some() {
             self.begin(index, now);
         } else if draining || (self.setup.options.reconnect && conn.served) {
@@ -286,7 +286,7 @@ impl Worker<'_> {
         let pause = FIRST_PAUSE.saturating_mul(1 << (conn.failures - 1).min(16)).min(LONGEST_PAUSE);
         let slow = now.saturating_duration_since(self.setup.origin) > SLOW_FAILURE;
         if conn.failures >= FAILURES_BEFORE_START || slow {
-            self.resolve(index);
+            self.resolve(index, now);
         }
         if !matches!(self.course, Course::Draining { .. }) {
             self.rest(index, now + pause);
@@ -294,12 +294,12 @@ impl Worker<'_> {
     }
 
     /// Whether all connections have been tried decides when the run begins.
-    fn resolve(&mut self, index: usize) {
+    fn resolve(&mut self, index: usize, now: Instant) {
         if !std::mem::replace(&mut self.conns[index].resolved, true) && self.unresolved > 0 {
+            self.last_resolved = now;
             self.unresolved -= 1;
             if self.unresolved == 0 {
-                let ready = self.conns.iter().filter(|conn| conn.is_ready()).count();
-                self.tell(Report::Tried { ready });
+                self.all_tried();
             }
         }
     }

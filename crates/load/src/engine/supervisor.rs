@@ -243,7 +243,8 @@ impl<'a> Supervisor<'a> {
         let (mut waits, mut batch_span) = (new_histogram(), new_histogram());
         let mut unplaced = 0;
         let (mut accepted_in_window, mut octets_in_window) = (0, 0);
-        let (mut octets_sent, mut connections_opened, mut pipelined) = (0, 0, false);
+        let (mut octets_sent, mut pipelined) = (0, false);
+        let (mut connections_opened, mut connections_ready) = (0, 0);
         let mut spans = Vec::new();
         let mut threads = Vec::new();
         let mut failures = Vec::new();
@@ -262,6 +263,7 @@ impl<'a> Supervisor<'a> {
             octets_in_window += tally.octets_in_window;
             octets_sent += tally.octets_sent;
             connections_opened += tally.connections_opened;
+            connections_ready += tally.connections_ready;
             pipelined |= tally.pipelined;
             spans.extend(tally.window.span());
             threads.push(tally.window.load());
@@ -292,6 +294,7 @@ impl<'a> Supervisor<'a> {
             mode: options.mode,
             address: self.setup.address,
             connections: options.connections,
+            reconnect: options.reconnect,
             threads: self.setup.threads,
             pipelined,
             started_at,
@@ -311,6 +314,7 @@ impl<'a> Supervisor<'a> {
             errors,
             first_failure: failures.into_iter().min_by_key(|f| f.at),
             connections_opened,
+            connections_ready,
             intervals: self.intervals,
             generator: GeneratorLoad { threads, batch_span, steal },
             target_cpu,

@@ -29,6 +29,8 @@ const TIMER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 64;
 /// Octets of the read buffer that all connections of a thread share. Replies are far shorter.
 const BUFFER: usize = 16 * 1024;
+/// How long the start is held up for connections that are not ready, when some are and nothing has changed for as long.
+const START_PATIENCE: Duration = Duration::from_secs(3);
 /// How long QUIT may stay unanswered once nothing else is under way.
 pub(super) const QUIT_PATIENCE: Duration = Duration::from_secs(1);
 /// What all threads of a run share.
@@ -76,6 +78,8 @@ pub(super) struct Worker<'a> {
     pub(super) up: usize,
     /// Connections that were neither ready nor failed yet.
     pub(super) unresolved: usize,
+    /// When one last was.
+    pub(super) last_resolved: Instant,
     pub(super) tally: Tally,
     reports: Sender<Report>,
     buffer: Vec<u8>,
@@ -122,6 +126,7 @@ impl<'a> Worker<'a> {
             taken_on: 0,
             up: 0,
             unresolved: connections,
+            last_resolved: now,
             tally: Tally::new(setup.origin),
             reports,
             buffer: vec![0; BUFFER],
@@ -191,7 +196,10 @@ impl<'a> Worker<'a> {
             _ => None,
         };
         let course = match self.course {
-            Course::Connecting => self.setup.control.plan.get().and_then(|plan| plan.map(|plan| plan.start)),
+            Course::Connecting => match self.setup.control.plan.get() {
+                None => self.start_due(),
+                Some(plan) => plan.map(|plan| plan.start),
+            },
             Course::Sending(plan) => plan.ends,
             Course::Draining { until, quiet, .. } => {
                 [until, quiet.map(|q| q + QUIT_PATIENCE)].into_iter().flatten().min()
@@ -225,6 +233,7 @@ impl<'a> Worker<'a> {
 
     fn begin_sending(&mut self, now: Instant) {
         match self.setup.control.plan.get() {
+            None if self.start_due().is_some_and(|at| at <= now) => self.all_tried(),
             None => {}
             Some(None) => self.drain(Ended::Stopped, now),
             Some(Some(plan)) if now < plan.start => {}
@@ -243,6 +252,19 @@ impl<'a> Worker<'a> {
                 }
             }
         }
+    }
+
+    /// When the run begins without the connections that are not ready: a server may greet only so many at a time.
+    fn start_due(&self) -> Option<Instant> {
+        let waits = self.unresolved > 0 && !self.idle.is_empty();
+        waits.then(|| self.last_resolved + START_PATIENCE)
+    }
+
+    /// Tells that this thread can begin.
+    pub(super) fn all_tried(&mut self) {
+        self.unresolved = 0;
+        let ready = self.conns.iter().filter(|conn| conn.is_ready()).count();
+        self.tell(Report::Tried { ready });
     }
 
     /// Closed loop: every idle connection gets a message.

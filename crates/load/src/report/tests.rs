@@ -32,6 +32,7 @@ fn results(mode: Mode) -> Results {
         mode,
         address: ADDRESS.parse().unwrap(),
         connections: 100,
+        reconnect: false,
         threads: 1,
         pipelined: true,
         started_at: SystemTime::UNIX_EPOCH,
@@ -57,6 +58,7 @@ fn results(mode: Mode) -> Results {
         errors: BTreeMap::new(),
         first_failure: None,
         connections_opened: 100,
+        connections_ready: 100,
         intervals: vec![Interval { second: 0, accepted: 1_000, p50_ns: 500_000, p99_ns: 990_000, max_ns: 1_000_000 }],
         generator: GeneratorLoad {
             threads: vec![ThreadLoad {
