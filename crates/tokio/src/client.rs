@@ -4,14 +4,18 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use ehlo_client::codec::{ReplyView, StuffError, Stuffed, Stuffer};
+use ehlo_client::codec::{BodyType, ReplyView, StuffError, Stuffed, Stuffer};
 use ehlo_client::{
     BeginError, BodyEnd, CloseReason, Config, Envelope, Event, Outcome, RecipientOutcome, Session, Stage,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, ToSocketAddrs};
+
+/// How long [`Client::connect`] tries. RFC 5321 §4.5.3.2 sets no time for it; the 5 minutes of its §4.5.3.2.1 are for the greeting, and
+/// begin when there is a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes that are read at a time.
 const READ: usize = 4 * 1024;
@@ -104,13 +108,30 @@ fn clock() -> Instant {
 }
 
 impl Client {
-    /// Connects and says EHLO with the [address](address_literal) of this end.
+    /// Connects within [`CONNECT_TIMEOUT`] and says EHLO with the [address](address_literal) of this end.
     ///
     /// # Errors
     ///
     /// [`SendError::Connect`] if there is no connection, [`SendError::Closed`] if the server doesn't greet.
     pub async fn connect(address: impl ToSocketAddrs) -> Result<Self, SendError> {
-        let stream = TcpStream::connect(address).await.map_err(SendError::Connect)?;
+        Self::connect_within(CONNECT_TIMEOUT, address).await
+    }
+
+    /// Connects and says EHLO with the [address](address_literal) of this end. The time is for the connection alone: for the look-up of
+    /// a name, and for trying all of its addresses. The session's own timeouts begin behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Connect`] if there is no connection, of kind [`TimedOut`](io::ErrorKind::TimedOut) if there is none in time;
+    /// [`SendError::Closed`] if the server doesn't greet.
+    pub async fn connect_within(time: Duration, address: impl ToSocketAddrs) -> Result<Self, SendError> {
+        let stream = match tokio::time::timeout(time, TcpStream::connect(address)).await {
+            Ok(result) => result.map_err(SendError::Connect)?,
+            Err(_) => {
+                let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {time:?}"));
+                return Err(SendError::Connect(error));
+            }
+        };
         let name = stream.local_addr().map(|address| address_literal(address.ip())).map_err(SendError::Connect)?;
         // An address literal is a name.
         let config = Config::new(&name).map_err(|error| SendError::Connect(io::Error::other(error)))?;
@@ -153,6 +174,10 @@ impl Client {
 
     /// Sends one message. Its lines must end in CRLF; dots are stuffed on the way.
     ///
+    /// A body with octets above 127 is sent as [`EightBitMime`](BodyType::EightBitMime) even if the envelope says that it has none: a
+    /// client must not send them without that word, nor to a server that doesn't offer it (RFC 6152 §3), for which the error is
+    /// [`BeginError::BodyNotOffered`].
+    ///
     /// # Errors
     ///
     /// [`SendError`] if the transaction was not begun. An error within it shows in the outcome: recipients are then
@@ -163,6 +188,10 @@ impl Client {
         if let Some(reason) = self.closed {
             return Err(SendError::Closed(reason));
         }
+        let envelope = match envelope.body {
+            BodyType::SevenBit if !body.is_ascii() => &envelope.with_body(BodyType::EightBitMime),
+            _ => envelope,
+        };
         self.session.begin(clock(), envelope).map_err(SendError::Begin)?;
         let decisive = |event: &Event| matches!(event, Event::BodyWanted(_) | Event::Done(..));
         let mut event = self.until(decisive).await.map_err(SendError::Closed)?;
