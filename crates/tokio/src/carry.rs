@@ -3,14 +3,14 @@
 use crate::hub::Slot;
 
 /// What is left of some input: body bytes that the sink hasn't taken, and behind them what the session hasn't.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Left<'i> {
     pub(crate) owed: &'i [u8],
     pub(crate) input: &'i [u8],
 }
 
 /// Where the rest of carried bytes lies.
-#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(crate) enum Rest {
     Nothing,
     InPlace { start: usize, owed: usize },
@@ -38,7 +38,7 @@ impl Left<'_> {
 }
 
 /// A connection's unread rest of one read, kept only while the connection is parked.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Carry {
     bytes: Vec<u8>,
     start: usize,
