@@ -22,7 +22,7 @@ use crate::workers::Workers;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// How long connections that don't end within the drain time get to write their 421.
-const CLOSING: Duration = Duration::from_secs(1);
+pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 
 /// Makes a [`Server`].
 #[derive(Debug)]
@@ -198,13 +198,15 @@ impl<P: Policy> Server<P> {
         }
         let (config, policy) = (Arc::clone(&self.config), Arc::clone(&self.policy));
         let Some(workers) = &self.workers else {
-            tokio::spawn(Connection::new(Tcp::new(stream, peer), slot, config, policy));
+            if let Some(connection) = Connection::new(Tcp::new(stream, peer), slot, config, policy) {
+                tokio::spawn(connection);
+            }
             return;
         };
         // The socket moves to the event queue of its worker.
         match stream.into_std() {
             Ok(stream) => workers.spawn(move || match TcpStream::from_std(stream) {
-                Ok(stream) => Some(Connection::new(Tcp::new(stream, peer), slot, config, policy)),
+                Ok(stream) => Connection::new(Tcp::new(stream, peer), slot, config, policy),
                 Err(error) => {
                     tracing::warn!(%peer, %error, "connection could not be watched");
                     None

@@ -8,6 +8,7 @@ mod decide;
 mod timer;
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,7 @@ use self::timer::Timer;
 use crate::carry::{Carry, Left};
 use crate::hub::{Phase, Slot};
 use crate::policy::Policy;
+use crate::server::CLOSING;
 use crate::transport::{Peer, Tcp};
 
 /// Reads that one poll makes at the most, before other connections of the thread get their turn.
@@ -31,6 +33,10 @@ const READS_PER_POLL: usize = 16;
 /// unread bytes resets the connection, which throws away what the peer hasn't read yet.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
+
+/// The same for a server that has waited long enough; within the time that it grants its connections for their 421.
+const LINGER_CLOSING: Duration = Duration::from_millis(500);
+const _: () = assert!(LINGER_CLOSING.as_millis() < CLOSING.as_millis());
 
 thread_local! {
     /// What all connections of this thread read into, one after the other.
@@ -98,7 +104,19 @@ impl<P: Policy> Future for Connection<P> {
 }
 
 impl<P: Policy> Connection<P> {
-    pub(crate) fn new(tcp: Tcp, slot: Slot, config: Arc<Config>, policy: Arc<P>) -> Self {
+    /// Begins to serve a connection. `None`, and the connection is closed, if the policy panics when it is asked for a sink: that must
+    /// cost this connection only, and not the thread that the others run on.
+    pub(crate) fn new(tcp: Tcp, slot: Slot, config: Arc<Config>, policy: Arc<P>) -> Option<Self> {
+        let (id, peer) = (slot.id(), tcp.peer());
+        // What the policy leaves behind is its own: a later panic of it is met in the same way.
+        let made = catch_unwind(AssertUnwindSafe(|| Self::make(tcp, slot, config, policy)));
+        if made.is_err() {
+            tracing::error!(connection = id, %peer, "the policy panicked at a new connection, which is closed");
+        }
+        made.ok()
+    }
+
+    fn make(tcp: Tcp, slot: Slot, config: Arc<Config>, policy: Arc<P>) -> Self {
         let peer = ehlo_server::Peer::new(slot.id()).with_address(tcp.peer().ip());
         tracing::debug!(connection = slot.id(), peer = %tcp.peer(), "connected");
         Self {
@@ -133,10 +151,13 @@ impl<P: Policy> Connection<P> {
             if self.linger.is_some() {
                 return self.poll_linger(cx, buffer);
             }
+            // What is waited for may have come along with the deadline, or before it while the thread was busy: a message that is stored
+            // must not be answered 451. So the deadline comes second.
+            self.settle(cx, now);
             if self.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
                 self.session.handle_timeout(now);
+                self.settle(cx, now);
             }
-            self.settle(cx, now);
             self.flush(cx, now);
             if let Some(reason) = self.closed {
                 if self.close(reason) {
@@ -145,7 +166,7 @@ impl<P: Policy> Connection<P> {
                 continue;
             }
             if self.phase == Phase::Closing {
-                // Its 421 was written, or the peer doesn't read.
+                // The peer doesn't read its 421.
                 return Poll::Ready(());
             }
             if !self.carry.is_empty() && !self.paused && self.session.wants_input() {
@@ -182,6 +203,10 @@ impl<P: Policy> Connection<P> {
         if phase > self.phase {
             self.phase = phase;
             self.session.shutdown(now, if phase == Phase::Draining { Shutdown::Graceful } else { Shutdown::Now });
+            if phase == Phase::Closing {
+                // One that lingers already gets the shorter time.
+                self.timer = Timer::default();
+            }
         }
     }
 
@@ -199,7 +224,10 @@ impl<P: Policy> Connection<P> {
         let left = self.feed(cx, now, input);
         if !left.is_empty() && !self.carry.fill(&mut self.slot, left) {
             tracing::warn!(connection = self.slot.id(), "no memory is left for input that waits; closing");
-            self.session.shutdown(now, Shutdown::Now);
+            // A message that is being committed is answered first: it may be stored already, and would be sent again. The commands
+            // behind it are lost, which does no harm: the session ends before it would read on.
+            let committing = matches!(self.session.pending(), Pending::Commit { .. });
+            self.session.shutdown(now, if committing { Shutdown::Graceful } else { Shutdown::Now });
         }
     }
 
@@ -314,7 +342,7 @@ impl<P: Policy> Connection<P> {
             CloseReason::TimedOut(wait) => matches!(wait, Reason::Command | Reason::Body | Reason::Flush),
             _ => false,
         };
-        if heard || self.eof || self.phase == Phase::Closing {
+        if heard || self.eof {
             return true;
         }
         self.tcp.close();
@@ -326,10 +354,11 @@ impl<P: Policy> Connection<P> {
     /// Reads what the peer still sends and throws it away, until the peer closes too, or patience ends.
     fn poll_linger(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
         let now = clock();
-        let until = self.timer.deadline().unwrap_or(now + LINGER);
+        let patience = if self.phase == Phase::Closing { LINGER_CLOSING } else { LINGER };
+        let until = self.timer.deadline().unwrap_or(now + patience);
         for _ in 0..READS_PER_POLL {
             let left = self.linger.unwrap_or_default();
-            if left == 0 || now >= until || self.phase == Phase::Closing {
+            if left == 0 || now >= until {
                 return Poll::Ready(());
             }
             match self.tcp.poll_read(cx, buffer) {
