@@ -327,6 +327,19 @@ fn ctrl_c_ends_with_the_results_so_far() {
 }
 
 #[test]
+fn ctrl_c_before_anything_was_accepted_is_told_as_that() {
+    let address = server(|stream| say_and_wait(stream, "")).to_string();
+    let args = ["load", &address, "--connections", "3", "--json", "-", "--quiet"];
+    let child = ehlo(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_secs(1));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let run = Run::of(&child.wait_with_output().unwrap());
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    assert_eq!(run.json()["ended"], "stopped");
+    assert_eq!(run.stderr, "ehlo load: interrupted before a message was accepted\n");
+}
+
+#[test]
 fn a_run_that_is_killed_leaves_no_server_behind() {
     let args = ["load", "--rate", "100", "--duration", "10m", "--connections", "5", "--no-calibrate", "--quiet"];
     // The folder of the ledger stays behind.

@@ -15,8 +15,8 @@ use crate::console::tell;
 /// How often a line is written where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// The bar: what is done, how far it is, and the live figures.
-const BAR: &str = "{prefix:<11} {bar:24} {msg}";
+/// The bar: what is done, how far it is, and the live figures, cut at the width of the terminal.
+const BAR: &str = "{prefix:<11} {bar:12} {wide_msg}";
 
 /// Ctrl-C and SIGTERM, as a flag. The second one ends the process at once.
 #[derive(Clone, Debug)]
@@ -89,7 +89,8 @@ impl Observer for Progress {
                 let (position, length) = extent(snapshot);
                 bar.set_length(length);
                 bar.set_position(position);
-                bar.set_message(figures(snapshot));
+                // Shorter, to fit into 80 columns.
+                bar.set_message(figures(snapshot).replace(" messages/s", "/s"));
                 bar.tick();
             }
             Display::Lines(last) => {

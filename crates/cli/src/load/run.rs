@@ -276,7 +276,12 @@ fn complaint(report: &Report) -> Option<String> {
     if report.ok() {
         return None;
     }
-    report.first_failure.clone().or_else(|| Some("not every message was accepted".to_owned()))
+    let else_wrong = match report.totals.accepted {
+        0 if report.ended == "stopped" => "interrupted before a message was accepted",
+        0 => "no message was accepted",
+        _ => "not every message was accepted",
+    };
+    Some(report.first_failure.clone().unwrap_or_else(|| else_wrong.to_owned()))
 }
 
 /// An error of the run as a line and an exit status.

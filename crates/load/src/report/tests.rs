@@ -198,6 +198,45 @@ fn a_closed_loop_has_service_times_only() {
 }
 
 #[test]
+fn a_run_that_ended_before_its_time_says_so() {
+    let told = |ended| {
+        let mut results = results(Mode::Closed);
+        results.ended = ended;
+        text(&report(&results, None, None), Style::default())
+    };
+    assert!(told(Ended::Stopped).contains("\nInterrupted   "));
+    assert!(told(Ended::GaveUp).contains("\nGiven up      "));
+    assert!(told(Ended::LedgerFull).contains("\nCut short     "));
+    for ended in [Ended::Duration, Ended::Messages] {
+        assert!(!told(ended).contains("before its time"));
+    }
+}
+
+#[test]
+fn nothing_is_said_of_a_server_that_was_not_reached() {
+    let mut unreached = results(Mode::Closed);
+    (unreached.latency, unreached.pipelined, unreached.accepted_in_window) = (Latency::new(), false, 0);
+    (unreached.totals, unreached.measured) = (Counts::default(), Counts::default());
+    let mut report = report(&unreached, None, None);
+    report.verdict.status = Status::Invalid;
+    let text = text(&report, Style::default());
+    assert!(!text.contains("does not offer") && !text.contains("Under saturation"), "{text}");
+    assert!(text.contains("INVALID: nothing was measured"), "{text}");
+}
+
+#[test]
+fn a_ceiling_is_ascribed_to_where_it_was_reached() {
+    let (peak, open) = (results(Mode::Closed), results(Mode::Open { rate: 500.0 }));
+    let told = |report: &Report| text(report, Style::default());
+    let mut report = report(&open, Some(&peak), None);
+    assert!(told(&report).contains("reaches 50,000 messages/s against a responder"), "{}", told(&report));
+    // A calibration that was disturbed is raised to what the peak has shown.
+    report.calibration.as_mut().unwrap().messages_per_second =
+        report.peak.as_ref().unwrap().throughput.messages_per_second;
+    assert!(told(&report).contains("reached 1,000 messages/s at the peak"), "{}", told(&report));
+}
+
+#[test]
 fn the_totals_are_those_of_the_peak_too() {
     let (peak, open) = (results(Mode::Closed), results(Mode::Open { rate: 1_000.0 }));
     let report = report(&open, Some(&peak), None);

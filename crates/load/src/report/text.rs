@@ -124,15 +124,18 @@ fn head(out: &mut Out, report: &Report) {
         (None, _) => "closed loop, as fast as the server answers".to_owned(),
     };
     let kept = if config.reconnect { "one message each" } else { "kept open" };
+    // What a server offers is known once it has answered EHLO.
+    let asked = report.latency.0.iter().any(|it| it.phase == Phase::Ehlo && it.service.count > 0);
     let flights = match (config.pipelined, config.pipelining) {
-        (true, _) => "pipelined",
-        (false, true) => "not pipelined: the server does not offer it",
-        (false, false) => "not pipelined",
+        (true, _) => ", pipelined",
+        (false, true) if asked => ", not pipelined: the server does not offer it",
+        (false, true) => "",
+        (false, false) => ", not pipelined",
     };
     out.line(
         "Load",
         &format!(
-            "{kind}; {}, {kept}, {flights}; {}",
+            "{kind}; {}, {kept}{flights}; {}",
             plural(config.connections as u64, "connection"),
             plural(config.threads as u64, "thread"),
         ),
@@ -220,7 +223,7 @@ fn latency(out: &mut Out, report: &Report) {
     }
     if open {
         out.note("service: from MAIL to the last reply; response: from the moment it was due; lag: between the two");
-    } else {
+    } else if report.totals.accepted > 0 {
         out.note("Under saturation each message waits for others: these times tell of the length of the queue.");
     }
     if report.config.pipelined {
@@ -287,7 +290,13 @@ fn figures(out: &mut Out, report: &Report) {
     let mut generator = Vec::new();
     if let Some(ceiling) = &report.calibration {
         let rate = number(ceiling.messages_per_second);
-        generator.push(format!("reaches {rate} messages/s against a responder that does nothing"));
+        let raised =
+            report.peak.as_ref().is_some_and(|it| it.throughput.messages_per_second >= ceiling.messages_per_second);
+        generator.push(if raised {
+            format!("reached {rate} messages/s at the peak, no more against a responder that does nothing")
+        } else {
+            format!("reaches {rate} messages/s against a responder that does nothing")
+        });
     }
     if let Some(busy) = report.generator.busy.iter().copied().reduce(f64::max) {
         generator.push(format!("busy {} of the time", percent(busy)));
@@ -326,6 +335,12 @@ fn outcome(out: &mut Out, report: &Report) {
         }
     }
     out.line("Outcome", &messages);
+    match report.ended {
+        "stopped" => out.line("Interrupted", "before its time: these are the results so far"),
+        "gave_up" => out.line("Given up", "before its time: errors repeated, and nothing was accepted"),
+        "ledger_full" => out.line("Cut short", "the account of messages for the integrity check was full"),
+        _ => {}
+    }
     let list = |entries: Vec<String>| if entries.is_empty() { "none".to_owned() } else { entries.join(", ") };
     let times = |(name, n): (String, &u64)| format!("{name} × {}", count(*n));
     out.line("Replies", &list(report.replies.iter().map(|(code, n)| times((code.to_string(), n))).collect()));
@@ -370,6 +385,7 @@ fn outcome(out: &mut Out, report: &Report) {
 fn verdict(out: &mut Out, report: &Report) {
     let status = report.verdict.status;
     let meaning = match status {
+        Status::Invalid if report.totals.accepted == 0 => "nothing was measured",
         Status::Valid => "the figures can be believed",
         Status::Suspect => "something may have distorted the figures",
         Status::Invalid => "the figures say more about the generator or the machine than about the server",
