@@ -41,7 +41,7 @@ const MEMORY: usize = 1 << 30;
                         Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
 pub(crate) struct Args {
     /// Where to listen, as IP:PORT. Port 0 takes a free one. Can be given more than once
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525", value_parser = address)]
     listen: Vec<SocketAddr>,
 
     /// What becomes of messages.
@@ -116,6 +116,11 @@ impl FromStr for StoreKind {
             _ => Err("a store is discard, memory, verify or maildir:PATH"),
         }
     }
+}
+
+/// An IP address with a port. A name is none: it may have several addresses, and not all on loopback.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an address to listen on is IP:PORT, such as 127.0.0.1:2525 or [::1]:0")
 }
 
 /// A number of bytes with an optional unit of 1024.
@@ -320,6 +325,16 @@ mod tests {
         assert_eq!(bytes("2G"), Ok(2_147_483_648));
         for wrong in ["", "M", "-1", "0", "1T", "18446744073709551615K", "1.5M"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_numbers_with_a_port() {
+        for good in ["127.0.0.1:0", "[::1]:2525"] {
+            assert_eq!(address(good).map(|it| it.to_string()).as_deref(), Ok(good));
+        }
+        for wrong in ["127.0.0.1", "localhost:2525", "::1:2525:", "127.0.0.1:80000", ""] {
+            assert!(address(wrong).is_err(), "{wrong}");
         }
     }
 
