@@ -135,14 +135,14 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  ehlo load                                           against a server of its own
+  ehlo load                                           with a server of its own
   ehlo load 127.0.0.1:2525 --rate 500 --duration 30s  latency at 500 messages/s
   ehlo load mx.example.org:25 --messages 1000 --connections 10 --reconnect
   ehlo load 127.0.0.1:2525 --corpus mail/ --json report.json
 
 Exit status:
   0  every message was accepted, and none lost, doubled or altered
-  1  there were errors or refused messages, or what was acknowledged isn't stored
+  1  errors or refused messages, or what was acknowledged is not what is stored
   2  wrong usage, or messages that cannot be sent as they are
   4  all of that is well, but the measurement is INVALID";
 
