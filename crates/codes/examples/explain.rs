@@ -1,54 +1,47 @@
-//! Prints what the registry holds about reply codes, enhanced status codes and verbs:
-//! `cargo run -p ehlo-codes --example explain -- 550 5.7.1 starttls`.
+//! Explains a reply: `cargo run -p ehlo-codes --example explain -- '550 5.7.1 no relaying here'`.
 #![expect(clippy::print_stdout, reason = "an example for the command line")]
 
-use ehlo_codes::{EnhancedCode, ReplyCode, Verb};
+use ehlo_codes::{Explanation, Party};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.is_empty() {
-        println!("usage: explain CODE...   for example: explain 421 5.1.1 MAIL");
+    let reply = words.join(" ");
+    match Explanation::of(reply.as_bytes()) {
+        Ok(explanation) => print(&explanation),
+        Err(error) => println!("usage: explain REPLY   for example: explain 550 5.7.1\n{error}"),
     }
-    for word in &words {
-        if let Ok(code) = word.parse() {
-            reply(code);
-        } else if let Ok(code) = word.parse() {
-            enhanced(code);
-        } else if let Some(verb) = Verb::from_bytes(word.as_bytes()) {
-            command(verb);
-        } else {
-            println!("{word}: neither a reply code, an enhanced code nor a verb");
+}
+
+fn print(explanation: &Explanation<'_>) {
+    if let Some(code) = explanation.reply() {
+        match explanation.reply_info() {
+            Some(info) => println!("{code} {}: {} ({}, {})", info.title, info.meaning, info.reference, info.standing),
+            None => println!("{code} is not registered"),
+        }
+        for digit in explanation.digits().into_iter().flat_map(|digits| digits.iter()) {
+            println!("    {} {}", digit.value, digit.meaning);
+        }
+        for (stage, reply) in explanation.stages() {
+            println!("    may come after {stage} ({})", reply.reference);
         }
     }
-}
-
-fn reply(code: ReplyCode) {
-    match code.info() {
-        Some(info) => println!(
-            "{code} {}\n    {}\n    {}\n    {}, {}",
-            info.title, info.meaning, info.advice, info.reference, info.standing
-        ),
-        None => println!("{code} is not registered; its first digit says {:?}", code.class()),
+    if let Some(status) = explanation.status() {
+        match explanation.enhanced_info() {
+            Some(info) => println!("{status} {}: {} ({}, {})", info.title, info.meaning, info.reference, info.standing),
+            None => println!("{status} is not registered"),
+        }
     }
-}
-
-fn enhanced(code: EnhancedCode) {
-    if let Some(class) = code.class_info() {
-        println!("{code} {}: {}", class.title, class.meaning);
+    match explanation.meaning() {
+        Some(meaning) => println!("{}: {}", meaning.title, meaning.meaning),
+        None => explanation.meanings().iter().for_each(|meaning| println!("perhaps {}", meaning.title)),
     }
-    if let Some(subject) = code.subject_info() {
-        println!("    {}: {}", subject.title, subject.meaning);
+    for party in [Party::Sender, Party::Recipient, Party::Postmaster] {
+        if let Some(what) = explanation.advice().and_then(|advice| advice.of(party)) {
+            println!("{party}: {what}");
+        }
     }
-    match code.info() {
-        Some(info) => println!("    {}: {}\n    {}, {}", info.title, info.meaning, info.reference, info.standing),
-        None => println!("    {} is not registered", code.status()),
+    for remark in explanation.remarks() {
+        println!("note: {remark}");
     }
-}
-
-fn command(verb: Verb) {
-    let info = verb.info();
-    println!("{verb} {}\n    {}, {}", info.meaning, info.reference, info.standing);
-    for reply in verb.replies() {
-        println!("    {:?} {} ({})", reply.outcome, reply.code, reply.reference);
-    }
+    println!("{}", explanation.verdict().sentence());
 }

@@ -1,6 +1,8 @@
-//! The SMTP registry as data: reply codes, enhanced status codes, commands, and the replies that each command may get.
+//! The SMTP registry as data: reply codes, enhanced status codes, commands, the replies that each command may get, and service
+//! extensions; and the [explanation](explain) of a reply from it.
 //!
-//! Everything here is a small `Copy` value or a `const` table: no allocation, no I/O, no dependency, `no_std`.
+//! Everything here is a small `Copy` value or a `const` table: no allocation, no I/O, `no_std`, and no dependency unless the feature `serde`
+//! is on.
 //! The tables are generated from the `data/*.tsv` files of this crate by `cargo xtask codegen`; each row names the RFC that says so.
 //!
 //! ```

@@ -185,13 +185,26 @@ impl<'t> Explanation<'t> {
     }
 
     /// Who can do what, or `None` if it depends on which of several meanings it is, or nothing is known.
+    ///
+    /// The enhanced code decides if it is registered, else the reply code, else the subject of the enhanced code.
     #[must_use]
     pub fn advice(&self) -> Option<&'static Advice> {
         let of_reply = self.meaning().map(|meaning| &meaning.advice);
-        let Some(info) = self.enhanced_info() else { return of_reply };
+        let Some(info) = self.enhanced_info() else {
+            let of_subject = || {
+                let status = self.reading.status?;
+                StatusDetail::new(status.subject(), 0)?.info().map(|info| &info.advice)
+            };
+            return of_reply.or_else(of_subject);
+        };
         // "Other" says less than the reply code, and so does a detail with a class that its definition has not in mind.
         let vague = info.status.detail() == 0 || self.reading.class.is_some_and(|class| !info.classes.contains(&class));
-        if vague { of_reply.or(Some(&info.advice)) } else { Some(&info.advice) }
+        match (vague, self.verdict()) {
+            (false, _) => Some(&info.advice),
+            // Where it worked, what to do about a failure is no answer.
+            (true, Verdict::Done) => of_reply.or_else(|| self.meanings().first().map(|meaning| &meaning.advice)),
+            (true, _) => of_reply.or(Some(&info.advice)),
+        }
     }
 }
 

@@ -74,8 +74,7 @@ fn with_enhanced<'t>(reply: ReplyCode, rest: &'t [u8], input: &'t [u8]) -> Readi
 fn quoted(input: &[u8]) -> Option<Reading<'_>> {
     for at in places(input) {
         let Some((reply, rest)) = reply_code(&input[at..]) else { continue };
-        let before = input[..at].trim_ascii_end().last();
-        let introduced = before.is_none_or(|byte| b":;([<\"'=,".contains(byte));
+        let introduced = introduces(input[..at].trim_ascii_end());
         let usual = matches!(reply.get(), 200..=299 | 400..=599) && reply.info().is_some();
         let seconded = || adjoining(rest).is_some_and(|(class, ..)| class == Some(reply.get() / 100));
         if introduced && usual || seconded() {
@@ -88,6 +87,16 @@ fn quoted(input: &[u8]) -> Option<Reading<'_>> {
         let (class, status, text) = enhanced(input).filter(|(class, ..)| matches!(class, Some(2 | 4 | 5)))?;
         Some(Reading { reply: None, class, status: Some(status), within: true, input, text: trim(first_line(text)) })
     })
+}
+
+/// Whether what stands in front of a number says that it is a code.
+fn introduces(before: &[u8]) -> bool {
+    const WORDS: &[&[u8]] = &[b"code", b"error", b"reply", b"response", b"returned", b"said", b"status"];
+    let ends = |word: &&[u8]| {
+        let at = before.len().checked_sub(word.len());
+        at.is_some_and(|at| before[at..].eq_ignore_ascii_case(word))
+    };
+    before.last().is_none_or(|byte| b":;([<\"'=,".contains(byte)) || WORDS.iter().any(ends)
 }
 
 /// Where a number begins that is not the rest of a longer word, address or name.

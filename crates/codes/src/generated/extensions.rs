@@ -304,7 +304,7 @@ pub(crate) const EXTENSIONS: &[ServiceExtension] = &[
         rcpt_line: 33,
         limits: None,
         relay: true,
-        submission: Some(Requirement::May),
+        submission: None,
         reference: "RFC 7293 §3.1",
         replaces: None,
         note: None,

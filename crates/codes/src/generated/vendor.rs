@@ -588,7 +588,7 @@ pub(crate) const VENDORS: &[VendorCode] = &[
         code: EnhancedCode::literal(5, 2, 1),
         last_detail: 1,
         meaning: "The account is inactive, or gets mail too fast.",
-        advice: "Read the text; reach the recipient over another way.",
+        advice: "Read the text; reach the recipient in another way.",
         source: "Gmail SMTP errors and codes",
     },
     VendorCode {
@@ -597,7 +597,7 @@ pub(crate) const VENDORS: &[VendorCode] = &[
         code: EnhancedCode::literal(5, 2, 1),
         last_detail: 1,
         meaning: "The mailbox cannot be accessed, or a filter put the message aside.",
-        advice: "Reach the recipient over another way.",
+        advice: "Reach the recipient in another way.",
         source: "Exchange Online non-delivery reports",
     },
     VendorCode {
@@ -606,7 +606,7 @@ pub(crate) const VENDORS: &[VendorCode] = &[
         code: EnhancedCode::literal(5, 2, 2),
         last_detail: 2,
         meaning: "The recipient is out of storage, and inactive.",
-        advice: "Reach the recipient over another way.",
+        advice: "Reach the recipient in another way.",
         source: "Gmail SMTP errors and codes",
     },
     VendorCode {
