@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod console;
+mod explain;
 mod load;
 mod send;
 mod serve;
@@ -24,6 +25,7 @@ enum Command {
     Serve(serve::Args),
     Send(send::Args),
     Load(Box<load::Args>),
+    Explain(explain::Args),
     #[command(hide = true)]
     NullResponder(load::NullResponder),
     Completions(Completions),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => send::run(args),
         Command::Load(args) => load::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::NullResponder(args) => load::null_responder(&args),
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -66,6 +69,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ if std::env::args_os().nth(1).is_some_and(|word| word == "send") => ExitCode::from(send::EX_USAGE),
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "explain") => ExitCode::from(explain::EX_USAGE),
         _ => ExitCode::from(2),
     }
 }
