@@ -68,9 +68,9 @@ impl Limits {
     }
 }
 
-/// Busy fraction of a thread under a fixed rate. A queue at a server that is three quarters busy is three times as long as the
-/// service itself; here the generator is the server.
-const BUSY: Limits = Limits { suspect: 0.75, invalid: 0.90 };
+/// Busy fraction of a thread under a fixed rate. What that costs shows in the own lag; nearer to 1, any disturbance makes a queue
+/// that takes long to dissolve.
+const BUSY: Limits = Limits { suspect: 0.85, invalid: 0.95 };
 /// Busy fraction from which a closed loop says what the generator can do, not the server. It is still a lower bound.
 const BUSY_CLOSED: f64 = 0.90;
 /// Share of the time that a thread was ready and had no core.

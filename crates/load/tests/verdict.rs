@@ -38,10 +38,10 @@ fn each_figure_that_speaks_against_a_run_is_named() {
     };
     let busy = |ms| changed(&move |r| r.generator.threads[0].busy = Duration::from_millis(ms));
     assert_eq!(
-        [busy(700).status, busy(800).status, busy(950).status],
+        [busy(800).status, busy(900).status, busy(970).status],
         [Status::Valid, Status::Suspect, Status::Invalid]
     );
-    assert!(worst(&busy(950)).contains("95 %"));
+    assert!(worst(&busy(970)).contains("97 %"));
 
     let waits = |ms| changed(&move |r| r.generator.threads[0].run_queue_wait = Some(Duration::from_millis(ms)));
     assert_eq!(

@@ -55,7 +55,7 @@ impl Worker<'_> {
         let until = (why != Ended::Messages).then(|| end + self.setup.options.drain);
         if let (Some(schedule), Course::Sending(plan)) = (&self.schedule, self.course) {
             // All were taken that could be; what is left was due and found no connection.
-            for (due, count) in schedule.untaken(end, self.share).filter(|(due, _)| *due >= plan.opens) {
+            for (due, count) in schedule.untaken(plan.opens, end, self.share) {
                 self.tally.unplaced += count;
                 self.tally.waits.saturating_record_n(between(due, end), count);
             }

@@ -43,13 +43,15 @@ impl Schedule {
         })
     }
 
-    /// The arrivals before `end`, at most `limit` of this thread's in all, that were not taken: as groups of (when due, how many).
+    /// The arrivals from `from` on and before `end`, at most `limit` of this thread's in all, that were not taken: as groups of (when
+    /// due, how many).
     ///
     /// Any number can be overdue, so there are at most [`MAX_GROUPS`] groups, each with the latest of its moments.
-    pub(super) fn untaken(&self, end: Instant, limit: u64) -> impl Iterator<Item = (Instant, u64)> + '_ {
+    pub(super) fn untaken(&self, from: Instant, end: Instant, limit: u64) -> impl Iterator<Item = (Instant, u64)> + '_ {
+        let first = self.before(from).max(self.taken);
         let last = self.before(end).min(limit);
-        let group = (last.saturating_sub(self.taken)).div_ceil(MAX_GROUPS).max(1);
-        (self.taken..last).step_by(usize::try_from(group).unwrap_or(usize::MAX)).map(move |first| {
+        let group = last.saturating_sub(first).div_ceil(MAX_GROUPS).max(1);
+        (first..last).step_by(usize::try_from(group).unwrap_or(usize::MAX)).map(move |first| {
             let count = group.min(last - first);
             (self.due_at(first + count - 1), count)
         })
@@ -59,7 +61,15 @@ impl Schedule {
     fn before(&self, end: Instant) -> u64 {
         let ns = end.saturating_duration_since(self.start).as_nanos() as f64;
         let arrivals = (ns / self.spacing).ceil() as u64;
-        arrivals.saturating_sub(self.thread).div_ceil(self.threads)
+        let mut count = arrivals.saturating_sub(self.thread).div_ceil(self.threads);
+        // The division may be off by one where the multiplication of `due_at` is not.
+        while self.due_at(count) < end {
+            count += 1;
+        }
+        while count > 0 && self.due_at(count - 1) >= end {
+            count -= 1;
+        }
+        count
     }
 }
 
@@ -91,9 +101,9 @@ mod tests {
         assert_eq!(schedule.take(start), Some(start));
         assert_eq!(schedule.take(start), None);
         let end = start + Duration::from_millis(10);
-        assert_eq!(schedule.untaken(end, u64::MAX).count(), 9);
-        assert_eq!(schedule.untaken(end, 4).count(), 3);
-        assert_eq!(schedule.untaken(end, u64::MAX).next(), Some((start + Duration::from_millis(1), 1)));
+        assert_eq!(schedule.untaken(start, end, u64::MAX).count(), 9);
+        assert_eq!(schedule.untaken(start, end, 4).count(), 3);
+        assert_eq!(schedule.untaken(start, end, u64::MAX).next(), Some((start + Duration::from_millis(1), 1)));
     }
 
     #[test]
@@ -101,9 +111,11 @@ mod tests {
         let start = Instant::now();
         let schedule = Schedule::new(start, 1e6, 1, 2);
         let end = start + Duration::from_secs(3600);
-        let groups: Vec<_> = schedule.untaken(end, u64::MAX).collect();
+        let groups: Vec<_> = schedule.untaken(start, end, u64::MAX).collect();
         assert!(groups.len() as u64 <= MAX_GROUPS);
         assert_eq!(groups.iter().map(|g| g.1).sum::<u64>(), 3600 * 500_000);
+        let from = start + Duration::from_secs(1);
+        assert_eq!(schedule.untaken(from, end, u64::MAX).map(|g| g.1).sum::<u64>(), 3599 * 500_000);
         assert!(groups.iter().all(|g| g.0 < end));
     }
 
