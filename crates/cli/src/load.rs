@@ -2,6 +2,7 @@
 
 mod embedded;
 mod process;
+mod processors;
 mod progress;
 mod run;
 mod units;

@@ -22,16 +22,14 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts `ehlo serve --store verify`, or another program with the same arguments. It gets the processors that the generator
-    /// leaves: two threads on one processor would measure each other.
+    /// Starts `ehlo serve --store verify`, or another program with the same arguments, with so many threads.
     pub(super) fn start(
         program: &Path,
         connections: u64,
         largest_message: u64,
-        generator_threads: usize,
+        threads: usize,
     ) -> Result<Self, String> {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = processors.saturating_sub(generator_threads).max(1).to_string();
+        let threads = threads.to_string();
         let folder = Folder::new()?;
         let connections = (connections + SPARE_CONNECTIONS).to_string();
         // Room for the largest message with whatever a server may count beside it.

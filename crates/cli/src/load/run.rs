@@ -17,6 +17,7 @@ use ehlo_load::{
 
 use super::embedded::Embedded;
 use super::process::Listening;
+use super::processors::Split;
 use super::progress::{Interrupt, Progress};
 use super::{Args, EX_FAILED, EX_INVALID, Failure, LineEndings, NullResponder};
 use crate::console::tell;
@@ -42,8 +43,12 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let environment = Environment::now();
     let json = Json::open(args.json.as_deref())?;
     let Corpus { messages, facts, .. } = build_corpus(args)?;
-    let session = Session { args, interrupt, environment, facts, json };
-    match args.target.as_deref().or(args.target_option.as_deref()) {
+    let target = args.target.as_deref().or(args.target_option.as_deref());
+    let threads = args.threads.map_or_else(default_threads, whole);
+    // Before the first thread is started, for it gets the processors of the one that starts it.
+    let split = if target.is_none() { Split::new(threads) } else { None };
+    let session = Session { args, interrupt, environment, facts, json, threads, split };
+    match target {
         Some(target) => session.aim(target, messages),
         None => session.embed(messages),
     }
@@ -69,6 +74,10 @@ struct Session<'a> {
     environment: Environment,
     facts: Facts,
     json: Json,
+    /// Threads of the generator. Asked for once: the default depends on the processors that this process has.
+    threads: usize,
+    /// The processors of both ends, where both are ours.
+    split: Option<Split>,
 }
 
 /// When the generator is calibrated.
@@ -112,9 +121,9 @@ impl Session<'_> {
             Some(program) => program.clone(),
             None => own_program()?,
         };
-        let threads = self.args.threads.map_or_else(default_threads, whole);
-        let server =
-            Embedded::start(&program, self.args.connections, messages.max_size(), threads).map_err(Failure::failed)?;
+        let threads = self.split.as_ref().map_or(1, Split::server_processors);
+        let start = || Embedded::start(&program, self.args.connections, messages.max_size(), threads);
+        let server = self.beside(start).map_err(Failure::failed)?;
         let mut options = self.options(server.address().into(), messages, Some(server.pid()));
         options.ledger = true;
         let mut measured = self.measure(options, Calibrate::Before)?;
@@ -130,11 +139,19 @@ impl Session<'_> {
         self.deliver(&report, problem)
     }
 
+    /// Starts a program on the processors that the generator leaves, if they were dealt out.
+    fn beside<T>(&self, start: impl FnOnce() -> T) -> T {
+        match &self.split {
+            Some(split) => split.start(start),
+            None => start(),
+        }
+    }
+
     fn options(&self, target: Target, messages: MessageSet, target_pid: Option<u32>) -> Options {
         let args = self.args;
         let mut options = Options::new(target, Arc::new(messages));
         options.connections = whole(args.connections);
-        options.threads = args.threads.map_or_else(default_threads, whole);
+        options.threads = self.threads;
         options.mode = args.rate.map_or(Mode::Closed, |rate| Mode::Open { rate });
         options.pipelining = !args.no_pipelining;
         options.reconnect = args.reconnect;
@@ -210,8 +227,8 @@ impl Session<'_> {
     fn calibrate(&self, options: &Options) -> Result<Calibration, Failure> {
         let program = own_program()?;
         let listen = ([127, 0, 0, 1], 0).into();
-        let responder = Listening::start("the null responder", &program, NullResponder::command(listen))
-            .map_err(Failure::failed)?;
+        let start = || Listening::start("the null responder", &program, NullResponder::command(listen));
+        let responder = self.beside(start).map_err(Failure::failed)?;
         let how = "against a responder that does nothing";
         let progress = Progress::new("calibrating", how, &self.interrupt, self.args.quiet);
         let duration = options.stop.duration.map_or(CALIBRATION, |it| it.min(CALIBRATION));
