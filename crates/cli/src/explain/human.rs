@@ -54,7 +54,7 @@ impl Page {
         entry(&mut self.out, 2, label, COLUMN, what);
     }
 
-    fn from(&mut self, reference: &str, standing: Standing) {
+    fn defined(&mut self, reference: &str, standing: Standing) {
         match reference {
             "none" => self.labelled("defined", &format!("nowhere; {standing}")),
             reference => self.labelled("defined", &format!("{reference}; {standing}")),
@@ -104,7 +104,7 @@ impl Page {
                 self.title(&format!("{code}  {}", info.title));
                 text(&mut self.out, 2, info.meaning);
                 self.digits(about);
-                self.from(info.reference, info.standing);
+                self.defined(info.reference, info.standing);
                 self.after(about);
                 if let Some(note) = info.note {
                     self.labelled("note", note);
@@ -163,7 +163,7 @@ impl Page {
         match about.enhanced_info() {
             Some(info) => {
                 self.labelled(&status.detail().to_string(), info.meaning);
-                self.from(info.reference, info.standing);
+                self.defined(info.reference, info.standing);
                 if !info.replies.is_empty() {
                     let codes: Vec<String> = info.replies.iter().map(ToString::to_string).collect();
                     self.labelled("comes with", &codes.join(", "));
@@ -184,7 +184,7 @@ impl Page {
                     self.out.push('\n');
                 }
             } else if let Some(advice) = about.advice() {
-                self.to_do(advice);
+                self.what_to_do(advice);
             }
             return;
         };
@@ -192,7 +192,7 @@ impl Page {
             self.out.push_str("Here it means:\n");
             self.meaning(meaning);
         }
-        self.to_do(about.advice().unwrap_or(&meaning.advice));
+        self.what_to_do(about.advice().unwrap_or(&meaning.advice));
     }
 
     fn meaning(&mut self, meaning: &ReplyMeaning) {
@@ -202,7 +202,7 @@ impl Page {
         }
     }
 
-    fn to_do(&mut self, advice: &Advice) {
+    fn what_to_do(&mut self, advice: &Advice) {
         self.out.push_str("What to do:\n");
         self.advice(advice);
     }
@@ -298,7 +298,7 @@ impl Page {
         let info = verb.info();
         self.title(&format!("{verb}  Command"));
         text(&mut self.out, 2, info.meaning);
-        self.from(info.reference, info.standing);
+        self.defined(info.reference, info.standing);
         match info.keyword {
             Some(keyword) => self.labelled("offered by", keyword),
             None => self.labelled("offered by", "nothing: it needs no extension"),
@@ -308,7 +308,7 @@ impl Page {
     fn extension(&mut self, row: &ServiceExtension) {
         self.title(&format!("{}  Service extension: {}", row.keyword, row.title));
         text(&mut self.out, 2, row.meaning);
-        self.from(row.reference, row.standing);
+        self.defined(row.reference, row.standing);
         if let Some(replaces) = row.replaces {
             self.labelled("replaces", replaces);
         }
@@ -347,7 +347,7 @@ impl Page {
     fn mechanism(&mut self, row: &SaslMechanism) {
         self.title(&format!("{}  SASL mechanism for AUTH", row.name));
         text(&mut self.out, 2, row.meaning);
-        self.from(row.reference, row.standing);
+        self.defined(row.reference, row.standing);
         self.labelled("use", row.usage.as_str());
         let secret = if row.reveals_secret { "shown to whoever reads along: TLS only" } else { "not shown" };
         self.labelled("secret", secret);
@@ -356,7 +356,7 @@ impl Page {
     fn with(&mut self, row: &WithProtocol) {
         self.title(&format!("{}  Protocol of a Received field", row.name));
         text(&mut self.out, 2, row.meaning);
-        self.from(row.reference, row.standing);
+        self.defined(row.reference, row.standing);
     }
 }
 

@@ -763,7 +763,7 @@ pub(crate) const REPLIES: &[ReplyInfo] = &[
                 details: &[StatusDetail::literal(4, 2)],
                 retry: None,
                 advice: Advice { first: Party::Postmaster, sender: Some("Wait; the mail server tries again by itself."), recipient: None, postmaster: Some("Sending side: look for a slow disk, a slow filter or a firewall that drops idle connections.") },
-                reference: "RFC 5321 §4.5.3.2.7",
+                reference: "RFC 5321 §3.8, §4.5.3.2.7",
             },
             ReplyMeaning {
                 title: "Limited for reputation or rate",
