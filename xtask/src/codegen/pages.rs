@@ -129,8 +129,6 @@ fn reply_code(out: &mut String, registry: &Registry, row: &Reply) {
             if sense.retry == Some(true) {
                 line!(out, "- Try again later, whatever the first digit says.");
             }
-        } else {
-            line!(out, "");
         }
         parties(out, &sense.advice);
     }
