@@ -270,7 +270,8 @@ fn no_bytes_make_it_panic() {
             .map(|_| {
                 let start: &[u8] = [&b""[..], b"550 ", b"5.7.1", b"452-4.2.2 "][next() % 4];
                 // An argument of a program holds no NUL.
-                let byte = |n: usize| if n.is_multiple_of(3) { 1 + (n / 3 % 255) as u8 } else { LIKELY[n / 3 % LIKELY.len()] };
+                let byte =
+                    |n: usize| if n.is_multiple_of(3) { 1 + (n / 3 % 255) as u8 } else { LIKELY[n / 3 % LIKELY.len()] };
                 let end = (0..next() % 12).map(|_| byte(next()));
                 start.iter().copied().chain(end.collect::<Vec<u8>>()).collect()
             })
