@@ -17,11 +17,14 @@ pub enum Extension {
     EightBitMime,
     /// Replies carry enhanced status codes (RFC 2034).
     EnhancedStatusCodes,
+    /// The connection may go on inside TLS (RFC 3207).
+    StartTls,
 }
 
 impl Extension {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pipelining, Self::Size, Self::EightBitMime, Self::EnhancedStatusCodes];
+    pub const ALL: [Self; 5] =
+        [Self::Pipelining, Self::Size, Self::EightBitMime, Self::EnhancedStatusCodes, Self::StartTls];
 
     /// Its keyword in the EHLO reply.
     #[must_use]
@@ -31,6 +34,7 @@ impl Extension {
             Self::Size => "SIZE",
             Self::EightBitMime => "8BITMIME",
             Self::EnhancedStatusCodes => "ENHANCEDSTATUSCODES",
+            Self::StartTls => "STARTTLS",
         }
     }
 
