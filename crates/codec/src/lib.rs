@@ -43,6 +43,7 @@ mod reply;
 mod reply_reader;
 mod stuff;
 mod text;
+mod timestamp;
 
 pub use capability::{Capabilities, Extension};
 pub use command::{BodyType, Command, CommandLine, SyntaxError};
@@ -57,6 +58,7 @@ pub use path::{
 pub use reply::{MAX_REPLY_LINE, Reply, ReplyError};
 pub use reply_reader::{ReplyFault, ReplyLimits, ReplyReader, ReplyStep, ReplyView};
 pub use stuff::{LineEnding, StuffError, Stuffed, Stuffer};
+pub use timestamp::{MAX_FRACTION_DIGITS, Timestamp, TimestampError};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

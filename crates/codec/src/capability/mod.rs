@@ -1,58 +1,16 @@
 //! What a server offers (RFC 5321 §4.1.1.1 `ehlo-ok-rsp`).
 
+mod extension;
+
+pub use extension::Extension;
+
 use crate::reply_reader::ReplyView;
 use alloc::string::String;
-use core::fmt;
-
-/// A service extension that the crates of this workspace act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Extension {
-    /// Commands may be sent in a batch (RFC 2920).
-    Pipelining,
-    /// The size of a message is declared, and its limit (RFC 1870).
-    Size,
-    /// Octets above 127 in a body (RFC 6152).
-    EightBitMime,
-    /// Replies carry enhanced status codes (RFC 2034).
-    EnhancedStatusCodes,
-    /// The connection may go on inside TLS (RFC 3207).
-    StartTls,
-}
-
-impl Extension {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Pipelining, Self::Size, Self::EightBitMime, Self::EnhancedStatusCodes, Self::StartTls];
-
-    /// Its keyword in the EHLO reply.
-    #[must_use]
-    pub const fn keyword(self) -> &'static str {
-        match self {
-            Self::Pipelining => "PIPELINING",
-            Self::Size => "SIZE",
-            Self::EightBitMime => "8BITMIME",
-            Self::EnhancedStatusCodes => "ENHANCEDSTATUSCODES",
-            Self::StartTls => "STARTTLS",
-        }
-    }
-
-    const fn bit(self) -> u32 {
-        1 << self as u8
-    }
-}
-
-impl fmt::Display for Extension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.keyword())
-    }
-}
 
 /// What a server said it offers. Keywords that nobody here knows are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    known: u32,
+    known: u64,
     size: Option<u64>,
     /// The reply's texts, LF between lines: the server's name and greeting, then a keyword a line.
     text: String,
@@ -79,7 +37,7 @@ impl Capabilities {
     fn note(&mut self, line: &str) {
         let mut words = line.split_ascii_whitespace();
         let Some(keyword) = words.next() else { return };
-        let Some(extension) = Extension::ALL.into_iter().find(|e| e.keyword().eq_ignore_ascii_case(keyword)) else {
+        let Some(extension) = Extension::parse(keyword) else {
             return;
         };
         self.known |= extension.bit();
