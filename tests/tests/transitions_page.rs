@@ -48,6 +48,7 @@ fn cell(cell: Cell) -> &'static str {
         Cell::NeedsMail => "503, MAIL first",
         Cell::Nested => "503, one is open",
         Cell::NeedsRecipient => "503, no recipient",
+        Cell::WithinTransaction => "503, RSET first",
         Cell::NeedsQuit => "503, QUIT only",
     }
 }
@@ -64,7 +65,7 @@ fn page() -> String {
         let cells: Vec<&str> = row.cells.into_iter().map(cell).collect();
         line(&format!("| {} | {} |", row.verb, cells.join(" | ")));
     }
-    line("\nA verb without a row is one that this server does not implement: 502. A word that is no verb is 500.\n");
+    line("\nA verb without a row is one that this server does not implement: 502; so is STARTTLS where it is switched off. A word that is no verb is 500.\n");
     line("The states:\n");
     for one in State::ALL {
         line(&format!("- {}: {}", state(one), state_meaning(one)));

@@ -19,6 +19,28 @@ pub enum BareLineEnds {
     Keep,
 }
 
+/// Whether a session that began in clear can go on inside TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsMode {
+    /// STARTTLS is neither offered nor known: 502.
+    #[default]
+    Off,
+    /// STARTTLS is offered outside of TLS (RFC 3207).
+    StartTls,
+    /// As [`StartTls`](Self::StartTls), and before it nothing but NOOP, EHLO, STARTTLS and QUIT is obeyed: 530 5.7.0 (RFC 3207 §4).
+    /// Not for a server that is named in a domain's MX records: it must take mail without TLS (same section).
+    Required,
+}
+
+impl TlsMode {
+    /// Whether STARTTLS is known.
+    #[must_use]
+    pub const fn has_starttls(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+}
+
 /// The settings of a [`Session`](crate::Session), shared by any number of them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -38,6 +60,8 @@ pub struct Config {
     pub eight_bit_mime: bool,
     /// Whether ENHANCEDSTATUSCODES is offered, and replies carry them (RFC 2034).
     pub enhanced_status_codes: bool,
+    /// Whether STARTTLS is offered, or required. The driver must be able to do the handshake.
+    pub tls: TlsMode,
 }
 
 impl Config {
@@ -57,6 +81,7 @@ impl Config {
             pipelining: true,
             eight_bit_mime: true,
             enhanced_status_codes: true,
+            tls: TlsMode::Off,
         })
     }
 
@@ -75,19 +100,28 @@ pub struct Peer {
     pub id: u64,
     /// The address that the connection came from.
     pub address: Option<IpAddr>,
+    /// Whether the connection begins with a TLS handshake (implicit TLS, RFC 8314 §3.3), behind which the greeting comes.
+    pub implicit_tls: bool,
 }
 
 impl Peer {
     /// A peer whose address is not known.
     #[must_use]
     pub const fn new(id: u64) -> Self {
-        Self { id, address: None }
+        Self { id, address: None, implicit_tls: false }
     }
 
     /// With the address that the connection came from.
     #[must_use]
     pub const fn with_address(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
+        self
+    }
+
+    /// On a connection that begins with a TLS handshake.
+    #[must_use]
+    pub const fn with_implicit_tls(mut self) -> Self {
+        self.implicit_tls = true;
         self
     }
 }

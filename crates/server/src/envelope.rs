@@ -23,6 +23,13 @@ impl Envelope {
         self.extended = extended;
     }
 
+    /// Forgets the client's name, too (RFC 3207 §4.2).
+    pub(crate) fn forget(&mut self) {
+        self.clear();
+        self.name.clear();
+        self.extended = false;
+    }
+
     /// Ends the transaction.
     pub(crate) fn clear(&mut self) {
         self.text.clear();

@@ -25,6 +25,10 @@ pub enum Event<'i> {
     /// A piece of the message, dot-stuffing removed: a slice of the input, or a CR of an earlier input that might have been part of
     /// the end.
     Body(&'i [u8]),
+    /// Begin the TLS handshake, as its server: once all of the [output](crate::Session::output) is written, which ends in 220 if it was
+    /// STARTTLS that asked for it, and before anything else is read. Its result goes to
+    /// [`Session::handle_tls`](crate::Session::handle_tls) or [`Session::handle_tls_failed`](crate::Session::handle_tls_failed).
+    StartTls,
     /// The message will not be committed: throw away what there is of it. Follows [`BodyStart`](Self::BodyStart) instead of the
     /// commit, or an [`Ask`](Self::Ask) for the commit that was not answered in time.
     BodyAborted(AbortReason),
@@ -37,6 +41,7 @@ impl fmt::Debug for Event<'_> {
         match self {
             Self::Ask(question) => f.debug_tuple("Ask").field(question).finish(),
             Self::BodyStart => f.write_str("BodyStart"),
+            Self::StartTls => f.write_str("StartTls"),
             Self::Body(piece) => write!(f, "Body({} octets)", piece.len()),
             Self::BodyAborted(reason) => f.debug_tuple("BodyAborted").field(reason).finish(),
             Self::Closed(reason) => f.debug_tuple("Closed").field(reason).finish(),
@@ -74,6 +79,8 @@ pub enum Reason {
     Commit,
     /// The sink takes no more of a body.
     Sink,
+    /// The TLS handshake.
+    Handshake,
 }
 
 /// Why a session ended.
@@ -98,6 +105,11 @@ pub enum CloseReason {
     Endless,
     /// The server is shutting down.
     Shutdown,
+    /// Something came in clear behind STARTTLS, where only a handshake may come: commands that somebody has put there to have them
+    /// obeyed inside TLS (RFC 3207 §4: STARTTLS is the last command of a group). None of it was looked at.
+    ClearBehindStartTls,
+    /// The TLS handshake failed, or a later record of TLS was broken.
+    TlsFailed,
 }
 
 impl fmt::Display for CloseReason {
@@ -109,11 +121,14 @@ impl fmt::Display for CloseReason {
             Self::TimedOut(Reason::Command) => "timed out waiting for a command",
             Self::TimedOut(Reason::Body) => "timed out within a message",
             Self::TimedOut(Reason::Flush) => "timed out because replies were not read",
+            Self::TimedOut(Reason::Handshake) => "timed out within the TLS handshake",
             Self::TimedOut(Reason::Answer | Reason::Commit | Reason::Sink) => "timed out on our side",
             Self::TooManyErrors => "too many errors",
             Self::TooManyCommands => "too many commands without a message",
             Self::Endless => "a line or message without end",
             Self::Shutdown => "shutdown",
+            Self::ClearBehindStartTls => "clear text behind STARTTLS",
+            Self::TlsFailed => "TLS failed",
         })
     }
 }

@@ -11,10 +11,18 @@ pub(crate) struct MailParams {
     pub(crate) body: BodyType,
 }
 
+/// What decides what is offered: the settings, and the state that the connection is in.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'c> {
+    pub(crate) config: &'c Config,
+    /// The connection is inside TLS.
+    pub(crate) in_tls: bool,
+}
+
 /// One service extension.
 pub(crate) struct Row {
     pub(crate) extension: Extension,
-    pub(crate) offered: fn(&Config) -> bool,
+    pub(crate) offered: fn(Offer<'_>) -> bool,
     /// Appends what stands behind the keyword in the EHLO reply.
     pub(crate) write_parameter: fn(&Config, &mut Vec<u8>),
     /// Octets by which the MAIL line may be longer.
@@ -36,7 +44,7 @@ pub(crate) const ROWS: &[Row] = &[
     // RFC 2920.
     Row {
         extension: Extension::Pipelining,
-        offered: |c| c.pipelining,
+        offered: |o| o.config.pipelining,
         write_parameter: nothing,
         mail_line: 0,
         mail: None,
@@ -55,7 +63,7 @@ pub(crate) const ROWS: &[Row] = &[
     // RFC 6152.
     Row {
         extension: Extension::EightBitMime,
-        offered: |c| c.eight_bit_mime,
+        offered: |o| o.config.eight_bit_mime,
         write_parameter: nothing,
         mail_line: 17,
         mail: Some(MailParameter { keyword: "BODY", read: body }),
@@ -63,7 +71,15 @@ pub(crate) const ROWS: &[Row] = &[
     // RFC 2034.
     Row {
         extension: Extension::EnhancedStatusCodes,
-        offered: |c| c.enhanced_status_codes,
+        offered: |o| o.config.enhanced_status_codes,
+        write_parameter: nothing,
+        mail_line: 0,
+        mail: None,
+    },
+    // RFC 3207; never inside TLS (§4.2).
+    Row {
+        extension: Extension::StartTls,
+        offered: |o| o.config.tls.has_starttls() && !o.in_tls,
         write_parameter: nothing,
         mail_line: 0,
         mail: None,
@@ -71,25 +87,25 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Octets that a MAIL line may have at the most.
-pub(crate) fn mail_line(config: &Config) -> usize {
-    config.limits.command_line + offered(config).map(|row| row.mail_line).sum::<usize>()
+pub(crate) fn mail_line(offer: Offer<'_>) -> usize {
+    offer.config.limits.command_line + offered(offer).map(|row| row.mail_line).sum::<usize>()
 }
 
 /// What is on offer.
-pub(crate) fn offered(config: &Config) -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().filter(|row| (row.offered)(config))
+pub(crate) fn offered(offer: Offer<'_>) -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(move |row| (row.offered)(offer))
 }
 
 /// Reads the parameters of MAIL. Without EHLO there are none (RFC 5321 §4.1.1.11: what is not recognized is 555).
-pub(crate) fn read_mail_params(config: &Config, extended: bool, params: &Params<'_>) -> Result<MailParams, Reply> {
+pub(crate) fn read_mail_params(offer: Offer<'_>, extended: bool, params: &Params<'_>) -> Result<MailParams, Reply> {
     let mut read = MailParams::default();
     for param in params.iter() {
-        let row = offered(config)
+        let row = offered(offer)
             .filter(|_| extended)
             .filter_map(|row| row.mail.as_ref())
             .find(|mail| mail.keyword.eq_ignore_ascii_case(param.keyword))
             .ok_or(replies::UNKNOWN_PARAMETER)?;
-        (row.read)(config, param.value, &mut read)?;
+        (row.read)(offer.config, param.value, &mut read)?;
     }
     Ok(read)
 }

@@ -52,8 +52,9 @@ mod question;
 mod replies;
 mod session;
 pub mod table;
+pub mod tls;
 
-pub use config::{BareLineEnds, Config, Peer};
+pub use config::{BareLineEnds, Config, Peer, TlsMode};
 pub use ehlo_codec as codec;
 pub use envelope::EnvelopeView;
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
@@ -63,6 +64,7 @@ pub use question::{
     VrfyToken,
 };
 pub use session::Session;
+pub use tls::{ChannelBinding, ClientCertificate, TlsInfo};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

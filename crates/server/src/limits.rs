@@ -71,6 +71,10 @@ pub struct Timeouts {
     pub commit: Duration,
     /// For a sink that takes no more of a body; 421 then. Default: 2 minutes; the client waits for 3 (§4.5.3.2.5).
     pub sink: Duration,
+    /// For the TLS handshake, from STARTTLS or the connection on, however many octets of it come; then the connection is closed.
+    /// Default: 1 minute. The RFCs name no floor; a handshake takes two round trips, and a client that resumes slowly none of them
+    /// longer than seconds.
+    pub handshake: Duration,
 }
 
 impl Default for Timeouts {
@@ -83,6 +87,7 @@ impl Default for Timeouts {
             answer: minutes(2),
             commit: minutes(9),
             sink: minutes(2),
+            handshake: minutes(1),
         }
     }
 }

@@ -66,6 +66,18 @@ impl Output {
         self.push_as(reply, false);
     }
 
+    /// Takes back the reply that was pushed last, if no octet of it was sent. Gives whether that was so. A reply to a command is never
+    /// behind the buffer: there was room for it when the command was looked at.
+    pub(crate) fn retract(&mut self, last: &Reply) -> bool {
+        let mut text = Vec::new();
+        last.write_to(&mut text, self.enhanced);
+        let whole = self.waiting.is_empty() && self.bytes().ends_with(&text);
+        if whole {
+            self.buffer.truncate(self.buffer.len() - text.len());
+        }
+        whole
+    }
+
     fn push_as(&mut self, reply: &Reply, enhanced: bool) {
         if self.waiting.is_empty() && reply.max_len() <= self.room() {
             reply.write_to(&mut self.buffer, enhanced);

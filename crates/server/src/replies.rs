@@ -16,6 +16,7 @@ replies! {
     BYE = 221 (2, 0, 0) "Bye";
     CANNOT_VERIFY = 252 (2, 1, 5) "Not verified; send mail and see";
 
+    START_TLS = 220 (2, 0, 0) "Ready to start TLS";
     UNAVAILABLE = 421 (4, 3, 2) "Service not available, try again later";
     SHUTTING_DOWN = 421 (4, 3, 2) "Shutting down, try again later";
     IDLE = 421 (4, 4, 2) "Idle for too long, closing";
@@ -26,8 +27,11 @@ replies! {
     ENDLESS_LINE = 421 (4, 5, 2) "Line without end, closing";
     ENDLESS_BODY = 421 (4, 3, 4) "Message far beyond the size limit, closing";
 
+    CLEAR_BEHIND_STARTTLS = 421 (4, 7, 0) "Commands in clear behind STARTTLS, closing";
+
     LOCAL_ERROR = 451 (4, 3, 0) "Local error, try again later";
     TOO_MANY_RECIPIENTS = 452 (4, 5, 3) "Too many recipients; send the rest in another transaction";
+    TLS_NOT_AVAILABLE = 454 (4, 7, 0) "TLS not available at the moment";
 
     BARE_LF = 500 (5, 5, 2) "Line ends in LF alone; end it with CRLF";
     BARE_CR = 501 (5, 5, 2) "Line has a CR without LF";
@@ -39,6 +43,9 @@ replies! {
     NESTED_MAIL = 503 (5, 5, 1) "Sender already given; RSET begins anew";
     NO_RECIPIENTS = 503 (5, 5, 1) "No recipient was accepted";
     REFUSED_SESSION = 503 (5, 5, 1) "This session was refused; say QUIT";
+    WITHIN_TRANSACTION = 503 (5, 5, 1) "Not within a transaction; RSET ends it";
+    TLS_ACTIVE = 503 (5, 5, 1) "TLS is active already";
+    TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
     BAD_SIZE = 501 (5, 5, 4) "SIZE needs a number of octets";
     BAD_BODY = 501 (5, 5, 4) "BODY must be 7BIT or 8BITMIME";
     UNKNOWN_PARAMETER = 555 (5, 5, 4) "Parameter not recognized";

@@ -3,6 +3,7 @@
 mod answers;
 mod body;
 mod commands;
+mod tls;
 
 use crate::config::{Config, Peer};
 use crate::envelope::{Envelope, EnvelopeView};
@@ -12,6 +13,7 @@ use crate::output::Output;
 use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::replies;
 use crate::table::State;
+use crate::tls::TlsInfo;
 use ehlo_codec::{DataDecoder, LineFramer, Reply, ReplyCode};
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,6 +33,11 @@ use std::time::Instant;
 ///   [`poll_timeout`](Self::poll_timeout), and drain [`poll_event`](Self::poll_event).
 /// - **Deadlines**: an open session always has one; call [`handle_timeout`](Self::handle_timeout) when it has passed. A call that comes
 ///   early does nothing.
+/// - **TLS** is the driver's: [`Event::StartTls`] asks for a handshake, once the output is written, and
+///   [`handle_tls`](Self::handle_tls) or [`handle_tls_failed`](Self::handle_tls_failed) tells how it went. Meanwhile no input is
+///   wanted. What the driver has read along with STARTTLS came in clear, behind a command that must be the last: it is still
+///   given to [`handle_input`](Self::handle_input), as after any event, and then ends the session; what it has not read yet when 220
+///   was written belongs to TLS. That is the one exception to the rule on how bytes are cut.
 /// - **A slow sink is not the peer's fault**: between [`body_paused`](Self::body_paused) and [`body_resumed`](Self::body_resumed) the
 ///   peer's deadline is swapped for the sink's.
 /// - The same bytes and answers give the same events and replies however the bytes are cut (adjacent body slices put together).
@@ -63,6 +70,10 @@ pub struct Session {
     shutdown: bool,
     /// The peer has closed its side while a message was being committed.
     ended: bool,
+    tls: Option<Box<TlsInfo>>,
+    tls_available: bool,
+    /// There was no greeting yet: the connection begins with a handshake.
+    greeting_due: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +81,8 @@ enum Phase {
     /// The application has yet to say whether there is a greeting.
     Connecting,
     Command(State),
+    /// The driver is to do a TLS handshake, once the output is written.
+    Handshaking,
     /// A message is coming.
     Body,
     /// The rest of a message that was refused is coming; its reply waits for the true end.
@@ -112,15 +125,15 @@ impl std::fmt::Debug for Subject {
 
 impl Session {
     /// A session over a connection that has just been made. Its greeting is in the output, unless
-    /// [`Questions::CONNECT`](crate::Questions::CONNECT) is asked first.
+    /// [`Questions::CONNECT`](crate::Questions::CONNECT) is asked first; and before either comes [`Event::StartTls`], if the connection
+    /// begins with a handshake.
     #[must_use]
     pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
         let limits = &config.limits;
-        let line = crate::extension::mail_line(&config);
         let mut session = Self {
             peer,
             phase: Phase::Connecting,
-            framer: LineFramer::new(line).with_max_discard(limits.discarded_line),
+            framer: LineFramer::new(0),
             decoder: DataDecoder::new(),
             output: Output::new(limits.output, config.enhanced_status_codes),
             events: Queue::default(),
@@ -136,15 +149,29 @@ impl Session {
             paused: false,
             shutdown: false,
             ended: false,
+            tls: None,
+            tls_available: true,
+            greeting_due: peer.implicit_tls,
             config,
         };
-        if session.config.questions.contains(Questions::CONNECT) {
-            let token = session.ask(now, Kind::Connect);
-            session.events.push(Event::Ask(Question::Connect(ConnectToken(token))));
+        session.framer = session.new_framer();
+        if peer.implicit_tls {
+            session.handshake(now);
         } else {
-            session.greet(now);
+            session.begin(now);
         }
         session
+    }
+
+    /// Greets, or asks whether to.
+    fn begin(&mut self, now: Instant) {
+        if self.config.questions.contains(Questions::CONNECT) {
+            self.phase = Phase::Connecting;
+            let token = self.ask(now, Kind::Connect);
+            self.events.push(Event::Ask(Question::Connect(ConnectToken(token))));
+        } else {
+            self.greet(now);
+        }
     }
 
     /// Takes bytes from the peer. Gives how many were used and what happened; call again with the rest until there is no event.
@@ -153,6 +180,10 @@ impl Session {
         loop {
             if let Some(event) = self.events.pop() {
                 return Step { used, event: Some(event) };
+            }
+            if used < input.len() && self.phase == Phase::Handshaking {
+                self.clear_behind_starttls(now);
+                continue;
             }
             if used == input.len() || !self.wants_input() {
                 return Step { used, event: None };
@@ -180,6 +211,7 @@ impl Session {
             Phase::Closed => {}
             Phase::Closing(_) => self.settle(),
             Phase::Committing => self.ended = true,
+            Phase::Handshaking => self.finish(CloseReason::Disconnected),
             _ => {
                 self.asked = None;
                 self.abort(AbortReason::Disconnected);
@@ -221,6 +253,8 @@ impl Session {
                 self.close_with(now, &replies::SINK_STALLED, CloseReason::TimedOut(reason));
             }
             Reason::Answer | Reason::Commit => self.answer_late(now, reason),
+            // A reply in clear would be no record of TLS.
+            Reason::Handshake => self.finish(CloseReason::TimedOut(reason)),
         }
     }
 
@@ -230,7 +264,9 @@ impl Session {
         if matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
             return;
         }
-        if how == Shutdown::Now {
+        if how == Shutdown::Now && self.phase == Phase::Handshaking {
+            self.finish(CloseReason::Shutdown);
+        } else if how == Shutdown::Now {
             self.asked = None;
             self.abort(AbortReason::Disconnected);
             self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
@@ -299,7 +335,7 @@ impl Session {
             Phase::Body => !self.paused,
             Phase::Refusing(_) => true,
             Phase::Command(_) => self.asked.is_none() && self.output.has_room(),
-            Phase::Connecting | Phase::Committing | Phase::Closing(_) | Phase::Closed => false,
+            Phase::Connecting | Phase::Handshaking | Phase::Committing | Phase::Closing(_) | Phase::Closed => false,
         }
     }
 

@@ -7,9 +7,10 @@
 //! ```text
 //!            EHLO/HELO            MAIL             RCPT               DATA
 //! Greeted ------------> Ready ----------> Sender ---------> Recipients ----> the message
-//!    |  ^                 ^ ^---- RSET, EHLO --/------------------/            |
-//!    |  '-- (EHLO refused)  '--------------------------------------------------'
-//!    '--> Refused: the greeting was 554; nothing but QUIT
+//!  | ^ ^                | ^ ^---- RSET, EHLO --/------------------/            |
+//!  | | '--- STARTTLS ---' '----------------------------------------------------'
+//!  | '-- (EHLO refused)
+//!  '--> Refused: the greeting was 554; nothing but QUIT
 //! ```
 
 use ehlo_codec::Verb;
@@ -47,6 +48,8 @@ pub enum Cell {
     Nested,
     /// 503: no recipient was accepted.
     NeedsRecipient,
+    /// 503: not while a transaction is open.
+    WithinTransaction,
     /// 503: the session was refused.
     NeedsQuit,
 }
@@ -64,7 +67,7 @@ pub struct Row {
     pub ends_group: bool,
 }
 
-use Cell::{Allow, NeedsHello, NeedsMail, NeedsQuit, NeedsRecipient, Nested};
+use Cell::{Allow, NeedsHello, NeedsMail, NeedsQuit, NeedsRecipient, Nested, WithinTransaction};
 
 /// The verbs that this server implements.
 #[rustfmt::skip]
@@ -79,6 +82,10 @@ pub const ROWS: &[Row] = &[
     row(Verb::Noop, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
     row(Verb::Help, true,  false, [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
     row(Verb::Vrfy, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    // RFC 3207 says nothing of a transaction, which the handshake would end (§4.2): better that the client does it. EHLO comes first, for
+    // nothing else tells that there is STARTTLS (RFC 5321 §4.1.1.1).
+    row(Verb::Starttls, true, true,
+                                  [NeedsQuit, NeedsHello, Allow,     WithinTransaction, WithinTransaction]),
     row(Verb::Quit, false, true,  [Allow,     Allow,      Allow,     Allow,          Allow]),
 ];
 

@@ -4,7 +4,7 @@
 
 use ehlo_server::codec::Verb;
 use ehlo_server::table::{Cell, ROWS, State, look_up, row_of};
-use ehlo_server::{Config, Event, Peer, Question, Questions, Session};
+use ehlo_server::{Config, Event, Peer, Question, Questions, Session, TlsMode};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ fn line(verb: Verb) -> String {
 /// A session in that state, with nothing left to write.
 fn session_in(state: State) -> Session {
     let mut config = Config::new("mx.test").unwrap();
+    config.tls = TlsMode::StartTls;
     if state == State::Refused {
         config.questions = Questions::CONNECT;
     }
@@ -69,7 +70,7 @@ fn next(verb: Verb, state: State) -> Option<State> {
         Verb::Rcpt => Some(State::Recipients),
         Verb::Rset if state == State::Greeted => Some(State::Greeted),
         Verb::Rset => Some(State::Ready),
-        Verb::Data | Verb::Quit => None,
+        Verb::Data | Verb::Quit | Verb::Starttls => None,
         _ => Some(state),
     }
 }
@@ -142,7 +143,7 @@ fn a_command_out_of_sequence_is_503_whatever_its_arguments_are() {
 
 #[test]
 fn verbs_without_a_row_are_502_in_each_state() {
-    let without = ["AUTH", "BDAT", "BURL", "ETRN", "EXPN", "LHLO", "STARTTLS", "TURN"];
+    let without = ["AUTH", "BDAT", "BURL", "ETRN", "EXPN", "LHLO", "TURN"];
     for name in without {
         let verb = Verb::from_bytes(name.as_bytes()).unwrap();
         assert!(row_of(verb).is_none(), "{name} has a row by now: take it out of this list");

@@ -205,7 +205,7 @@ impl Session {
 
     fn ehlo_reply(&self) -> Result<Reply, ehlo_codec::ReplyError> {
         let mut text = self.config.hostname.clone().into_bytes();
-        for row in crate::extension::offered(&self.config) {
+        for row in crate::extension::offered(self.offer()) {
             text.push(b'\n');
             text.extend_from_slice(row.extension.keyword().as_bytes());
             (row.write_parameter)(&self.config, &mut text);

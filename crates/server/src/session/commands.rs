@@ -44,9 +44,14 @@ impl Session {
         let Some(verb) = command.verb else {
             return self.bad_command(now, &ehlo_codec::SyntaxError::UnknownCommand.reply());
         };
-        let Some(row) = table::row_of(verb) else { return self.bad_command(now, &replies::NOT_IMPLEMENTED) };
+        let row = table::row_of(verb).filter(|_| verb != Verb::Starttls || self.config.tls.has_starttls());
+        let Some(row) = row else { return self.bad_command(now, &replies::NOT_IMPLEMENTED) };
         let refusal = match row.cells[state as usize] {
+            _ if self.needs_tls(verb) && state != State::Refused => Some(replies::TLS_FIRST),
+            // RFC 3207 §4.2: a client must not, and the RFC names no reply.
+            _ if verb == Verb::Starttls && self.tls.is_some() => Some(replies::TLS_ACTIVE),
             Cell::Allow => None,
+            Cell::WithinTransaction => Some(replies::WITHIN_TRANSACTION),
             Cell::NeedsHello => Some(replies::HELLO_FIRST),
             Cell::NeedsMail => Some(replies::MAIL_FIRST),
             Cell::Nested => Some(replies::NESTED_MAIL),
@@ -103,6 +108,10 @@ impl Session {
                 }
             }
             Command::Quit => self.close_with(now, &replies::BYE, CloseReason::Quit),
+            Command::Other { verb: Verb::Starttls, argument: None } => self.start_tls(now),
+            Command::Other { verb: Verb::Starttls, .. } => {
+                self.refuse_command(now, Some(Verb::Starttls), &ehlo_codec::SyntaxError::UnexpectedArgument.reply());
+            }
             // Verbs without a row do not come here.
             _ => self.bad_command(now, &replies::NOT_IMPLEMENTED),
         }
@@ -119,7 +128,7 @@ impl Session {
     }
 
     fn mail(&mut self, now: Instant, line: &[u8], from: ReversePath<'_>, params: &Params<'_>) {
-        if let Err(reply) = read_mail_params(&self.config, self.envelope.extended, params) {
+        if let Err(reply) = read_mail_params(self.offer(), self.envelope.extended, params) {
             return self.bad_command(now, &reply);
         }
         if self.config.questions.contains(Questions::MAIL) {
@@ -134,7 +143,7 @@ impl Session {
     /// MAIL is accepted.
     pub(super) fn open_transaction(&mut self, now: Instant, from: ReversePath<'_>, params: &Params<'_>) {
         // They were read without a fault before the question was asked.
-        let params = read_mail_params(&self.config, self.envelope.extended, params).unwrap_or_default();
+        let params = read_mail_params(self.offer(), self.envelope.extended, params).unwrap_or_default();
         self.envelope.set_sender(from, params);
         self.reply(now, &replies::SENDER_OK);
         self.enter(now, State::Sender);
