@@ -45,7 +45,10 @@ mod stuff;
 mod text;
 mod timestamp;
 
-pub use capability::{Capabilities, Extension};
+pub use capability::{
+    Auth, Capabilities, Capability, CapabilityError, EhloError, EhloReply, EhloWriteError, Extension, FutureRelease, Limit,
+    Limits, Words, write_ehlo_reply,
+};
 pub use command::{BodyType, Command, CommandLine, SyntaxError};
 pub use data::{DataDecoder, DataFaults, DataStep};
 pub use ehlo_codes as codes;

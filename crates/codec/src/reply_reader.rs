@@ -146,7 +146,7 @@ impl ReplyReader {
 }
 
 /// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`
-fn split(line: &[u8]) -> Option<(ReplyCode, bool, &[u8])> {
+pub(crate) fn split(line: &[u8]) -> Option<(ReplyCode, bool, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -179,6 +179,11 @@ impl<'a> ReplyView<'a> {
     #[must_use]
     pub fn enhanced(&self) -> Option<EnhancedCode> {
         EnhancedCode::parse_prefix(self.text).map(|(code, _)| code).filter(|code| code.agrees_with(self.code))
+    }
+
+    /// The texts of its lines, LF between them.
+    pub(crate) const fn text(&self) -> &'a [u8] {
+        self.text
     }
 
     /// The texts of its lines, without codes but with an enhanced code where there is one. Any byte but CR, LF and NUL may stand here.

@@ -1,114 +1,151 @@
 //! What a server offers (RFC 5321 §4.1.1.1 `ehlo-ok-rsp`).
 
+mod ehlo_reply;
 mod extension;
+mod keyword;
+mod limits;
+#[cfg(test)]
+mod tests;
+mod value;
+mod words;
+mod write;
 
+pub use ehlo_reply::{EhloError, EhloReply};
 pub use extension::Extension;
+pub use limits::{Limit, Limits};
+pub use value::{Capability, CapabilityError, FutureRelease};
+pub use words::{Auth, Words};
+pub use write::{EhloWriteError, write_ehlo_reply};
 
 use crate::reply_reader::ReplyView;
 use alloc::string::String;
+use ehlo_reply::Summary;
 
-/// What a server said it offers. Keywords that nobody here knows are kept.
+/// What a server said it offers, kept: an [`EhloReply`] with its own text. Keywords that nobody here knows are kept too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    known: u64,
-    size: Option<u64>,
-    /// The reply's texts, LF between lines: the server's name and greeting, then a keyword a line.
+    summary: Summary,
+    /// The reply's texts, LF between lines: the server's name and greeting, then a keyword a line. ASCII.
     text: String,
 }
 
 impl Capabilities {
-    /// Reads the reply to EHLO. A line that does not fit the grammar is passed over: it offers nothing.
+    /// Keeps the reply to EHLO. A line that does not fit the grammar is passed over: it offers nothing.
     #[must_use]
     pub fn from_reply(reply: &ReplyView<'_>) -> Self {
-        let mut capabilities = Self::default();
-        for (i, line) in reply.lines().enumerate() {
-            let Some(line) = crate::text::ascii(line) else {
-                continue;
-            };
-            if i > 0 {
-                capabilities.text.push('\n');
-                capabilities.note(line);
-            }
-            capabilities.text.push_str(line);
+        match crate::text::ascii(reply.text()) {
+            Some(text) => Self::from_text(text.into()),
+            None => (&EhloReply::from_view(reply)).into(),
         }
-        capabilities
     }
 
-    fn note(&mut self, line: &str) {
-        let mut words = line.split_ascii_whitespace();
-        let Some(keyword) = words.next() else { return };
-        let Some(extension) = Extension::parse(keyword) else {
-            return;
-        };
-        self.known |= extension.bit();
-        if extension == Extension::Size {
-            // RFC 1870 §4: zero, or no number, is no fixed limit. More than 64 bits is more than any message has.
-            self.size = words.next().and_then(|w| w.parse().ok()).filter(|&n| n > 0);
-        }
+    fn from_text(text: String) -> Self {
+        let summary = EhloReply::from_text(&text).summary();
+        Self { summary, text }
+    }
+
+    /// The same, borrowed: with all that can be asked of it.
+    #[must_use]
+    pub fn as_reply(&self) -> EhloReply<'_> {
+        EhloReply::with_summary(&self.text, self.summary)
     }
 
     /// Whether the server offers it.
     #[must_use]
     pub const fn has(&self, extension: Extension) -> bool {
-        self.known & extension.bit() != 0
+        self.summary.has(extension)
     }
 
-    /// The largest message that the server takes, in octets, if it names one (RFC 1870 §4).
+    /// The largest message that the server takes, in octets, if it names one (RFC 1870 §4); see [`EhloReply::max_size`].
     #[must_use]
-    pub const fn max_size(&self) -> Option<u64> {
-        self.size
+    pub fn max_size(&self) -> Option<u64> {
+        self.as_reply().max_size()
+    }
+
+    /// The mechanisms of AUTH; see [`EhloReply::auth`].
+    #[must_use]
+    pub fn auth(&self) -> Option<Auth<'_>> {
+        self.as_reply().auth()
+    }
+
+    /// The limits of this session; see [`EhloReply::limits`].
+    #[must_use]
+    pub fn limits(&self) -> Limits<'_> {
+        self.as_reply().limits()
+    }
+
+    /// The least time for DELIVERBY with return, in seconds; see [`EhloReply::deliver_by`].
+    #[must_use]
+    pub fn deliver_by(&self) -> Option<u32> {
+        self.as_reply().deliver_by()
+    }
+
+    /// How far ahead a message may be held; see [`EhloReply::future_release`].
+    #[must_use]
+    pub fn future_release(&self) -> Option<FutureRelease> {
+        self.as_reply().future_release()
+    }
+
+    /// The name of the priority policy; see [`EhloReply::mt_priority`].
+    #[must_use]
+    pub fn mt_priority(&self) -> Option<&str> {
+        self.as_reply().mt_priority()
+    }
+
+    /// The kinds of solicitation that are not wanted; see [`EhloReply::no_soliciting`].
+    #[must_use]
+    pub fn no_soliciting(&self) -> Option<Words<'_>> {
+        self.as_reply().no_soliciting()
+    }
+
+    /// The options of BURL; see [`EhloReply::burl`].
+    #[must_use]
+    pub fn burl(&self) -> Option<Words<'_>> {
+        self.as_reply().burl()
+    }
+
+    /// The attributes that XCLIENT takes; see [`EhloReply::xclient`].
+    #[must_use]
+    pub fn xclient(&self) -> Option<Words<'_>> {
+        self.as_reply().xclient()
+    }
+
+    /// The attributes that XFORWARD takes; see [`EhloReply::xforward`].
+    #[must_use]
+    pub fn xforward(&self) -> Option<Words<'_>> {
+        self.as_reply().xforward()
     }
 
     /// The server's own name and greeting: the first line.
     #[must_use]
     pub fn greeting(&self) -> &str {
-        self.text.split('\n').next().unwrap_or_default()
+        self.as_reply().greeting()
+    }
+
+    /// The server's own name; see [`EhloReply::domain`].
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.as_reply().domain()
     }
 
     /// Each keyword with its parameters, known or not, as they came.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
-        self.text.split('\n').skip(1)
+        self.as_reply().lines()
+    }
+
+    /// What each line offers; see [`EhloReply::capabilities`].
+    pub fn capabilities(&self) -> impl Iterator<Item = Capability<'_>> {
+        self.as_reply().capabilities()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ReplyLimits, ReplyReader};
-    use alloc::vec::Vec;
-
-    fn read(wire: &[u8]) -> Capabilities {
-        let mut reader = ReplyReader::new(ReplyLimits::default());
-        reader.next(wire);
-        Capabilities::from_reply(&reader.reply().expect("a whole reply"))
-    }
-
-    #[test]
-    fn keywords_in_any_case_and_unknown_ones_are_read() {
-        let caps =
-            read(b"250-mx.example hello\r\n250-pipelining\r\n250-SIZE 1000\r\n250-X-NEW a  b\r\n250 8bitMIME\r\n");
-        assert!(caps.has(Extension::Pipelining) && caps.has(Extension::EightBitMime));
-        assert!(!caps.has(Extension::EnhancedStatusCodes));
-        assert_eq!(caps.max_size(), Some(1000));
-        assert_eq!(caps.greeting(), "mx.example hello");
-        assert_eq!(caps.lines().collect::<Vec<_>>(), ["pipelining", "SIZE 1000", "X-NEW a  b", "8bitMIME"]);
-    }
-
-    #[test]
-    fn a_size_of_zero_or_beyond_64_bits_is_no_limit() {
-        for wire in [
-            &b"250-x\r\n250 SIZE 0\r\n"[..],
-            b"250-x\r\n250 SIZE\r\n",
-            b"250-x\r\n250 SIZE 99999999999999999999999\r\n",
-        ] {
-            let caps = read(wire);
-            assert!(caps.has(Extension::Size));
-            assert_eq!(caps.max_size(), None);
+impl From<&EhloReply<'_>> for Capabilities {
+    fn from(reply: &EhloReply<'_>) -> Self {
+        let mut text = String::from(reply.greeting());
+        for line in reply.lines() {
+            text.push('\n');
+            text.push_str(line);
         }
-    }
-
-    #[test]
-    fn a_reply_without_keywords_offers_nothing() {
-        assert_eq!(read(b"250 mx\r\n").lines().count(), 0);
+        Self::from_text(text)
     }
 }
