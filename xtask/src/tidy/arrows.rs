@@ -18,6 +18,11 @@ struct Place {
 const PLACES: &[Place] = &[
     Place { package: "ehlo-codes", inside: &[], outside: Some(&["serde"]) },
     Place { package: "ehlo-codec", inside: &["ehlo-codes"], outside: Some(&["bytes", "memchr"]) },
+    Place {
+        package: "ehlo-sasl",
+        inside: &[],
+        outside: Some(&["base64ct", "hmac", "md-5", "pbkdf2", "sha1", "sha2", "stringprep", "subtle", "zeroize"]),
+    },
     Place { package: "ehlo-server", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&[]) },
     Place { package: "ehlo-client", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&[]) },
     Place {
@@ -77,6 +82,7 @@ const ALL: &[&str] = &[
     "ehlo-codec",
     "ehlo-codes",
     "ehlo-load",
+    "ehlo-sasl",
     "ehlo-server",
     "ehlo-sim",
     "ehlo-stats",
