@@ -98,6 +98,12 @@ pub struct Summary {
     pub refused_messages: u64,
     /// Messages that broke off before their end.
     pub aborted_messages: u64,
+    /// TLS handshakes that were done.
+    pub tls_connections: u64,
+    /// TLS handshakes that failed, timeouts not among them.
+    pub failed_handshakes: u64,
+    /// Connections that were closed because something came in clear behind STARTTLS.
+    pub starttls_violations: u64,
     /// Connections that were still open when the drain deadline came, and were closed.
     pub cut_off: u64,
 }
@@ -116,6 +122,9 @@ pub(crate) struct Hub {
     pub(crate) bytes: AtomicU64,
     pub(crate) refused_messages: AtomicU64,
     pub(crate) aborted_messages: AtomicU64,
+    pub(crate) tls_connections: AtomicU64,
+    pub(crate) failed_handshakes: AtomicU64,
+    pub(crate) starttls_violations: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +148,9 @@ impl Hub {
             bytes: AtomicU64::new(0),
             refused_messages: AtomicU64::new(0),
             aborted_messages: AtomicU64::new(0),
+            tls_connections: AtomicU64::new(0),
+            failed_handshakes: AtomicU64::new(0),
+            starttls_violations: AtomicU64::new(0),
         })
     }
 
@@ -210,6 +222,9 @@ impl Hub {
             bytes: self.bytes.load(Ordering::Relaxed),
             refused_messages: self.refused_messages.load(Ordering::Relaxed),
             aborted_messages: self.aborted_messages.load(Ordering::Relaxed),
+            tls_connections: self.tls_connections.load(Ordering::Relaxed),
+            failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
+            starttls_violations: self.starttls_violations.load(Ordering::Relaxed),
             cut_off: 0,
         }
     }

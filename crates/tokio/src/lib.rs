@@ -42,6 +42,7 @@ mod policy;
 mod server;
 mod sink;
 pub mod store;
+pub mod tls;
 mod transport;
 mod workers;
 
@@ -49,7 +50,7 @@ pub use ehlo_client;
 pub use ehlo_server;
 pub use hub::{ConnectionLimits, Summary};
 pub use policy::{AcceptAll, Context, Decision, Hello, Later, Mail, Policy, Rcpt, Vrfy};
-pub use server::{Builder, Server};
+pub use server::{Builder, Listener, Server};
 pub use sink::{BodySink, MessageContext};
 pub use workers::Workers;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use ehlo_server::codec::{ClientId, ForwardPath, Params, Reply, ReversePath};
-use ehlo_server::{EnvelopeView, Questions};
+use ehlo_server::{EnvelopeView, Questions, TlsInfo};
 
 use crate::sink::BodySink;
 use crate::store::Store;
@@ -58,6 +58,8 @@ pub struct Context<'a> {
     pub connection: u64,
     /// The client's name, sender and accepted recipients, as far as they are known.
     pub envelope: EnvelopeView<'a>,
+    /// The TLS that the connection is inside of.
+    pub tls: Option<&'a TlsInfo>,
 }
 
 /// EHLO or HELO.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ehlo_server::{Config, Questions};
+use ehlo_server::{Config, Questions, TlsMode};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Setup};
 use crate::hub::{ConnectionLimits, Hub, Phase, Summary};
 use crate::policy::Policy;
+use crate::tls::TlsConfig;
 use crate::transport::Tcp;
 use crate::workers::Workers;
 
@@ -33,6 +34,7 @@ pub struct Builder<P> {
     limits: ConnectionLimits,
     drain: Duration,
     workers: Option<Workers>,
+    tls: Option<TlsConfig>,
 }
 
 impl<P: Policy> Builder<P> {
@@ -61,6 +63,13 @@ impl<P: Policy> Builder<P> {
         self
     }
 
+    /// Has these certificates for STARTTLS, if the [settings](Config::tls) want it, and for [listeners](Listener::implicit_tls) of
+    /// implicit TLS. Without this, STARTTLS is off whatever the settings say.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// The server.
     #[must_use]
     pub fn build(self) -> Server<P> {
@@ -68,18 +77,44 @@ impl<P: Policy> Builder<P> {
         let mut config = self.config.or_else(|| Config::new("localhost").ok()).expect("localhost is a domain");
         // The sink begins a message before DATA is answered, so that it can refuse.
         config.questions = self.policy.questions() | Questions::DATA;
+        if self.tls.is_none() {
+            config.tls = TlsMode::Off;
+        }
         Server {
             policy: Arc::new(self.policy),
             config: Arc::new(config),
             limits: self.limits,
             drain: self.drain,
             workers: self.workers,
+            tls: self.tls,
         }
     }
 
     /// Builds the server and serves; see [`Server::serve`].
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
+    pub async fn serve(self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) -> Summary {
         self.build().serve([listener], shutdown).await
+    }
+}
+
+/// Where clients connect.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    implicit_tls: bool,
+}
+
+impl Listener {
+    /// One whose connections begin with a TLS handshake (RFC 8314 §3.3).
+    #[must_use]
+    pub const fn implicit_tls(tcp: TcpListener) -> Self {
+        Self { tcp, implicit_tls: true }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    /// One whose connections begin in clear.
+    fn from(tcp: TcpListener) -> Self {
+        Self { tcp, implicit_tls: false }
     }
 }
 
@@ -107,6 +142,7 @@ pub struct Server<P> {
     limits: ConnectionLimits,
     drain: Duration,
     workers: Option<Workers>,
+    tls: Option<TlsConfig>,
 }
 
 impl<P: Policy> Server<P> {
@@ -118,6 +154,7 @@ impl<P: Policy> Server<P> {
             limits: ConnectionLimits::default(),
             drain: Duration::from_secs(30),
             workers: None,
+            tls: None,
         }
     }
 
@@ -129,13 +166,19 @@ impl<P: Policy> Server<P> {
     /// At the end the listeners are closed first. A message that is on its way is read to its end, stored and answered; a connection
     /// without one gets 421 4.3.2 (RFC 5321 §3.8). What isn't done by then is cut off after the [drain time](Builder::drain): its message
     /// is not stored, and its client will send it again.
+    ///
+    /// # Panics
+    ///
+    /// If a listener is one of [implicit TLS](Listener::implicit_tls), and the server has no [certificates](Builder::tls).
     pub async fn serve(
         self,
-        listeners: impl IntoIterator<Item = TcpListener>,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
         shutdown: impl Future<Output = ()>,
     ) -> Summary {
         let hub = Hub::new(self.limits);
-        let listeners: Vec<TcpListener> = listeners.into_iter().collect();
+        let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
+        let implicit_tls = listeners.iter().any(|listener| listener.implicit_tls);
+        assert!(self.tls.is_some() || !implicit_tls, "a listener of implicit TLS needs certificates");
         let mut shutdown = pin!(shutdown);
         let mut turn = 0;
         let mut back_off = BACK_OFF.0;
@@ -146,9 +189,9 @@ impl<P: Policy> Server<P> {
                 accepted = poll_fn(|cx| poll_accept(cx, &listeners, &mut turn)) => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => {
+                Ok((stream, peer, implicit_tls)) => {
                     back_off = BACK_OFF.0;
-                    self.admit(&hub, stream, peer);
+                    self.admit(&hub, stream, peer, implicit_tls);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -180,13 +223,16 @@ impl<P: Policy> Server<P> {
         Summary { cut_off, ..hub.summary() }
     }
 
-    fn admit(&self, hub: &Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
+    fn admit(&self, hub: &Arc<Hub>, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
         let slot = match hub.admit(peer.ip()) {
             Ok(slot) => slot,
             Err(refusal) => {
                 tracing::debug!(%peer, ?refusal, "connection refused");
-                // A new socket takes a line. A client that doesn't see it sees the connection close, which says as much.
-                let _ = (&*SockRef::from(&stream)).write(refusal.greeting(self.config.hostname()).as_bytes());
+                // A new socket takes a line. A client that doesn't see it sees the connection close, which says as much; and so does one
+                // that waits for a handshake, which would cost more than a line.
+                if !implicit_tls {
+                    let _ = (&*SockRef::from(&stream)).write(refusal.greeting(self.config.hostname()).as_bytes());
+                }
                 return;
             }
         };
@@ -196,9 +242,14 @@ impl<P: Policy> Server<P> {
             tracing::debug!(%peer, %error, "connection lost");
             return;
         }
-        let (config, policy) = (Arc::clone(&self.config), Arc::clone(&self.policy));
+        let setup = Setup {
+            config: Arc::clone(&self.config),
+            policy: Arc::clone(&self.policy),
+            tls: self.tls.clone(),
+            implicit_tls,
+        };
         let Some(workers) = &self.workers else {
-            if let Some(connection) = Connection::new(Tcp::new(stream, peer), slot, config, policy) {
+            if let Some(connection) = Connection::new(Tcp::new(stream, peer), slot, setup) {
                 tokio::spawn(connection);
             }
             return;
@@ -206,7 +257,7 @@ impl<P: Policy> Server<P> {
         // The socket moves to the event queue of its worker.
         match stream.into_std() {
             Ok(stream) => workers.spawn(move || match TcpStream::from_std(stream) {
-                Ok(stream) => Connection::new(Tcp::new(stream, peer), slot, config, policy),
+                Ok(stream) => Connection::new(Tcp::new(stream, peer), slot, setup),
                 Err(error) => {
                     tracing::warn!(%peer, %error, "connection could not be watched");
                     None
@@ -220,13 +271,14 @@ impl<P: Policy> Server<P> {
 /// The next connection of any listener, each in turn.
 fn poll_accept(
     cx: &mut Context<'_>,
-    listeners: &[TcpListener],
+    listeners: &[Listener],
     turn: &mut usize,
-) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+) -> Poll<io::Result<(TcpStream, SocketAddr, bool)>> {
     for _ in 0..listeners.len() {
         *turn = (*turn + 1) % listeners.len();
-        if let Poll::Ready(accepted) = listeners[*turn].poll_accept(cx) {
-            return Poll::Ready(accepted);
+        let Listener { tcp, implicit_tls } = &listeners[*turn];
+        if let Poll::Ready(accepted) = tcp.poll_accept(cx) {
+            return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, *implicit_tls)));
         }
     }
     Poll::Pending

@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use ehlo_server::EnvelopeView;
 use ehlo_server::codec::Reply;
+use ehlo_server::{EnvelopeView, TlsInfo};
 
 /// The message that is about to come.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct MessageContext<'a> {
     pub hostname: &'a str,
     /// Sender, recipients and parameters.
     pub envelope: EnvelopeView<'a>,
+    /// The TLS that it comes through.
+    pub tls: Option<&'a TlsInfo>,
 }
 
 /// Takes the body of one message after another on one connection.

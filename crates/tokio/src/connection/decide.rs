@@ -37,8 +37,12 @@ impl<P: Policy> Connection<P> {
     /// What the policy says to the open question.
     fn decide(&self) -> Decision {
         let policy = &*self.policy;
-        let context =
-            policy::Context { peer: self.tcp.peer(), connection: self.slot.id(), envelope: self.session.envelope() };
+        let context = policy::Context {
+            peer: self.transport.peer(),
+            connection: self.slot.id(),
+            envelope: self.session.envelope(),
+            tls: self.session.tls(),
+        };
         match self.session.pending() {
             Pending::Connect => policy.connect(&context),
             Pending::Hello { name, extended } => policy.hello(&Hello { context, name, extended }),
@@ -177,9 +181,10 @@ impl<P: Policy> Connection<P> {
     /// Has the sink begin the message, while DATA can still be refused.
     fn begin(&mut self, token: DataToken) -> Answer {
         let message = MessageContext {
-            peer: self.tcp.peer(),
+            peer: self.transport.peer(),
             hostname: self.config.hostname(),
             envelope: self.session.envelope(),
+            tls: self.session.tls(),
         };
         match self.sink.begin(&message) {
             Ok(()) => {

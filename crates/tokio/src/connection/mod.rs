@@ -5,9 +5,11 @@
 //! Only when a decision or the sink has to be waited for is the rest of the read copied to memory of the connection ([`Carry`]).
 
 mod decide;
+mod handshake;
 mod timer;
 
 use std::cell::Cell;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,12 +21,14 @@ use ehlo_server::codec::Reply;
 use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Reason, Session, Shutdown};
 
 use self::decide::Open;
+use self::handshake::Handshake;
 use self::timer::Timer;
 use crate::carry::{Carry, Left};
 use crate::hub::{Phase, Slot};
 use crate::policy::Policy;
 use crate::server::CLOSING;
-use crate::transport::{Peer, Tcp};
+use crate::tls::TlsConfig;
+use crate::transport::{Peer, Tcp, Transport};
 
 /// Reads that one poll makes at the most, before other connections of the thread get their turn.
 const READS_PER_POLL: usize = 16;
@@ -59,10 +63,22 @@ enum Body {
     Failed(Reply),
 }
 
+/// What a connection is served with.
+#[derive(Debug)]
+pub(crate) struct Setup<P> {
+    pub(crate) config: Arc<Config>,
+    pub(crate) policy: Arc<P>,
+    pub(crate) tls: Option<TlsConfig>,
+    /// It begins with a handshake.
+    pub(crate) implicit_tls: bool,
+}
+
 /// A connection that is being served. It is done when the connection is closed.
 pub(crate) struct Connection<P: Policy> {
-    tcp: Tcp,
+    transport: Transport,
     session: Session,
+    tls: Option<TlsConfig>,
+    handshake: Handshake,
     config: Arc<Config>,
     policy: Arc<P>,
     /// Whether the policy wants to be asked at DATA.
@@ -106,24 +122,31 @@ impl<P: Policy> Future for Connection<P> {
 impl<P: Policy> Connection<P> {
     /// Begins to serve a connection. `None`, and the connection is closed, if the policy panics when it is asked for a sink: that must
     /// cost this connection only, and not the thread that the others run on.
-    pub(crate) fn new(tcp: Tcp, slot: Slot, config: Arc<Config>, policy: Arc<P>) -> Option<Self> {
-        let (id, peer) = (slot.id(), tcp.peer());
+    pub(crate) fn new(tcp: Tcp, slot: Slot, setup: Setup<P>) -> Option<Self> {
+        let transport = Transport::new(tcp);
+        let (id, peer) = (slot.id(), transport.peer());
         // What the policy leaves behind is its own: a later panic of it is met in the same way.
-        let made = catch_unwind(AssertUnwindSafe(|| Self::make(tcp, slot, config, policy)));
+        let made = catch_unwind(AssertUnwindSafe(|| Self::make(transport, slot, setup)));
         if made.is_err() {
             tracing::error!(connection = id, %peer, "the policy panicked at a new connection, which is closed");
         }
         made.ok()
     }
 
-    fn make(tcp: Tcp, slot: Slot, config: Arc<Config>, policy: Arc<P>) -> Self {
-        let peer = ehlo_server::Peer::new(slot.id()).with_address(tcp.peer().ip());
-        tracing::debug!(connection = slot.id(), peer = %tcp.peer(), "connected");
+    fn make(transport: Transport, slot: Slot, setup: Setup<P>) -> Self {
+        let Setup { config, policy, tls, implicit_tls } = setup;
+        let mut peer = ehlo_server::Peer::new(slot.id()).with_address(transport.peer().ip());
+        if implicit_tls {
+            peer = peer.with_implicit_tls();
+        }
+        tracing::debug!(connection = slot.id(), peer = %transport.peer(), implicit_tls, "connected");
         Self {
             session: Session::new(clock(), Arc::clone(&config), peer),
             sink: policy.sink(),
             asks_data: policy.questions().contains(Questions::DATA),
-            tcp,
+            transport,
+            tls,
+            handshake: Handshake::None,
             config,
             policy,
             body: Body::None,
@@ -160,7 +183,7 @@ impl<P: Policy> Connection<P> {
             }
             self.flush(cx, now);
             if let Some(reason) = self.closed {
-                if self.close(reason) {
+                if self.close(cx, reason) {
                     return Poll::Ready(());
                 }
                 continue;
@@ -168,6 +191,13 @@ impl<P: Policy> Connection<P> {
             if self.phase == Phase::Closing {
                 // The peer doesn't read its 421.
                 return Poll::Ready(());
+            }
+            if self.handshake != Handshake::None && self.session.output().is_empty() {
+                if self.poll_handshake(cx).is_pending() {
+                    return self.wait(cx, now);
+                }
+                now = clock();
+                continue;
             }
             if !self.carry.is_empty() && !self.paused && self.session.wants_input() {
                 // Replies were written, which made room for more.
@@ -177,20 +207,23 @@ impl<P: Policy> Connection<P> {
                 return self.wait(cx, now);
             }
             if !self.session.wants_input() || !self.carry.is_empty() {
-                let Poll::Ready(peer) = self.tcp.poll_peer(cx, self.carry.is_empty()) else {
+                let Poll::Ready(peer) = self.transport.poll_peer(cx, self.carry.is_empty()) else {
                     return self.wait(cx, now);
                 };
                 self.end(now, peer);
                 continue;
             }
-            match self.tcp.poll_read(cx, buffer) {
+            match self.transport.poll_read(cx, buffer) {
                 Poll::Pending => return self.wait(cx, now),
                 Poll::Ready(Ok(0)) => self.end(now, Peer::Finished),
                 Poll::Ready(Ok(length)) => {
                     now = clock();
                     self.handle(cx, now, &buffer[..length]);
                 }
-                Poll::Ready(Err(_)) => self.end(now, Peer::Gone),
+                Poll::Ready(Err(error)) => {
+                    let broken = error.kind() == ErrorKind::InvalidData;
+                    self.end(now, if broken { Peer::Broken } else { Peer::Gone });
+                }
             }
         }
         cx.waker().wake_by_ref();
@@ -216,6 +249,10 @@ impl<P: Policy> Connection<P> {
         match peer {
             Peer::Finished => self.session.handle_eof(now),
             Peer::Gone => self.session.handle_reset(now),
+            Peer::Broken => {
+                tracing::debug!(connection = self.slot.id(), "what came is no TLS");
+                self.session.handle_tls_failed(now);
+            }
         }
     }
 
@@ -265,6 +302,7 @@ impl<P: Policy> Connection<P> {
                 count.fetch_add(1, Ordering::Relaxed);
                 self.abort_sink();
             }
+            Event::StartTls => self.handshake = Handshake::Asked,
             Event::Closed(reason) => self.closed = Some(reason),
             _ => debug_assert!(false, "the driver knows all events of the session"),
         }
@@ -308,7 +346,7 @@ impl<P: Policy> Connection<P> {
     /// Writes what there is to write: all replies since the last read at once.
     fn flush(&mut self, cx: &mut Context<'_>, now: Instant) {
         while !self.session.output().is_empty() {
-            match self.tcp.poll_write(cx, self.session.output()) {
+            match self.transport.poll_write(cx, self.session.output()) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(length)) if length > 0 => self.session.output_sent(now, length),
                 Poll::Ready(_) => {
@@ -333,19 +371,26 @@ impl<P: Policy> Connection<P> {
     }
 
     /// The session is over. Ready with true if the connection can be dropped.
-    fn close(&mut self, reason: CloseReason) -> bool {
+    fn close(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> bool {
         tracing::debug!(connection = self.slot.id(), %reason, "closed");
+        if reason == CloseReason::ClearBehindStartTls {
+            tracing::warn!(connection = self.slot.id(), peer = %self.transport.peer(), "commands in clear behind STARTTLS");
+            self.slot.hub().starttls_violations.fetch_add(1, Ordering::Relaxed);
+        }
+        self.transport.say_goodbye(cx);
         // Where the last word was the peer's, or it has fallen silent, there is nothing that it could miss. It has not where the wait was
         // for us: then what it went on to send is unread.
         let heard = match reason {
             CloseReason::Quit | CloseReason::Disconnected => true,
-            CloseReason::TimedOut(wait) => matches!(wait, Reason::Command | Reason::Body | Reason::Flush),
+            CloseReason::TimedOut(wait) => {
+                matches!(wait, Reason::Command | Reason::Body | Reason::Flush | Reason::Handshake)
+            }
             _ => false,
         };
         if heard || self.eof {
             return true;
         }
-        self.tcp.close();
+        self.transport.close();
         self.timer = Timer::default();
         self.linger = Some(LINGER_BYTES);
         false
@@ -361,7 +406,7 @@ impl<P: Policy> Connection<P> {
             if left == 0 || now >= until {
                 return Poll::Ready(());
             }
-            match self.tcp.poll_read(cx, buffer) {
+            match self.transport.poll_discard(cx, buffer) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(length)) => self.linger = Some(left.saturating_sub(length)),
                 Poll::Pending => return self.timer.arm(cx, now, until),

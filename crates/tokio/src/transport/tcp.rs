@@ -1,6 +1,6 @@
 //! The socket of a connection: reading, writing, and seeing that the peer is gone without reading.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -10,14 +10,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What is seen of a peer from whom nothing is being read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    /// It has closed its side, and everything that it sent was read.
-    Finished,
-    /// The connection is broken.
-    Gone,
-}
+use super::Peer;
 
 /// A TCP connection.
 ///
@@ -40,12 +33,12 @@ impl Tcp {
         Self { stream, peer, fresh: true, hidden: false, finished: false }
     }
 
-    pub(crate) fn peer(&self) -> SocketAddr {
+    pub(super) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
     /// Reads into the buffer; 0 is the peer's end.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.hidden {
             // Not through tokio, whose readiness is not to be believed here.
             match (&*SockRef::from(&self.stream)).read(buffer) {
@@ -61,7 +54,7 @@ impl Tcp {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if std::mem::take(&mut self.fresh) {
             // A new socket takes the greeting. To be told so by epoll first would be one wake-up more for each connection.
             match (&*SockRef::from(&self.stream)).write(bytes) {
@@ -72,13 +65,23 @@ impl Tcp {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
+    /// Writes several pieces at once.
+    pub(super) fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.fresh = false;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
     /// Watches the peer of a connection that isn't read from. Its end counts only when `drained`: when the connection has no bytes that
     /// were read and are still to be looked at.
     ///
     /// tokio tells of an event once, and a socket with unread bytes stays "ready to read", so that there would be nothing to wait for.
     /// The readiness is therefore cleared, as if a read had found nothing; the next event, be it more bytes, the end or a reset, wakes
     /// the task. [`poll_read`](Self::poll_read) makes up for it by reading without asking tokio first.
-    pub(crate) fn poll_peer(&mut self, cx: &mut Context<'_>, drained: bool) -> Poll<Peer> {
+    pub(super) fn poll_peer(&mut self, cx: &mut Context<'_>, drained: bool) -> Poll<Peer> {
         if self.finished {
             // The end stands behind unread bytes. It is sticky in tokio's readiness, so a reset is no longer told apart from it.
             return if drained && self.is_at_end() { Poll::Ready(Peer::Finished) } else { Poll::Pending };
@@ -117,7 +120,7 @@ impl Tcp {
     }
 
     /// Closes our side behind what was written.
-    pub(crate) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         // An error means that there is nobody to tell.
         let _ = SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);
     }
