@@ -82,7 +82,10 @@ impl Summary {
     }
 
     /// Looks at the text of a line, which begins at `at` of the whole.
-    fn read(&mut self, line: &[u8], at: usize) {
+    fn read(&mut self, line: &[u8], mut at: usize) {
+        let blank = line.iter().take_while(|&&b| matches!(b, b' ' | b'\t')).count();
+        let line = line.get(blank..).unwrap_or_default();
+        at += blank;
         let Some(found) = keyword::find(&keyword::window::<WINDOW>(line)) else { return };
         let behind = line.get(found.length..).unwrap_or_default();
         self.read_behind(found, behind, at + found.length);
@@ -125,53 +128,62 @@ impl<'a> EhloReply<'a> {
     /// Those of [`parse`](Self::parse).
     pub fn parse_within(wire: &'a [u8], limits: ReplyLimits) -> Result<(Self, usize), EhloError> {
         let mut summary = Summary::default();
-        let (mut at, mut lines, mut held) = (0, 0, 0);
+        let (mut at, mut lines) = (0, 0);
+        let mut rest = wire;
         loop {
-            let line = wire.get(at..).unwrap_or_default();
             let padded;
-            let start = if let Some(start) = line.first_chunk::<{ PREFIX + WINDOW }>() {
+            let start = if let Some(start) = rest.first_chunk::<{ PREFIX + WINDOW }>() {
                 start
             } else {
-                padded = keyword::window(line);
+                padded = keyword::window(rest);
                 &padded
             };
-            let [b'2', b'5', b'0', separator, window @ ..] = start else {
-                return Err(diagnose(line, lines > 0, limits));
-            };
-            let mut is_last = *separator == b' ';
-            let found = if lines == 0 { None } else { first_chunk(window).and_then(keyword::find) };
-            // Behind the keyword of a line without parameters its end is seen at once.
-            let keyword_end = PREFIX + found.map_or(0, |found| found.length);
-            let end = match line.get(keyword_end..) {
-                Some([b'\r', b'\n', ..]) if is_last || *separator == b'-' => keyword_end,
-                Some(rest) if is_last || *separator == b'-' => match memchr3(b'\r', b'\n', 0, rest) {
-                    Some(i) if matches!(rest.get(i..), Some([b'\r', b'\n', ..])) => keyword_end + i,
-                    _ => return Err(diagnose(line, lines > 0, limits)),
-                },
+            let Some((prefix, window)) = start.split_first_chunk::<PREFIX>() else { return Err(EhloError::Incomplete) };
+            let mut is_last = *prefix == *b"250 ";
+            let end;
+            if !is_last && *prefix != *b"250-" {
                 // `Reply-code [ SP textstring ] CRLF`: the last line may be a code alone.
-                _ if line.starts_with(b"250\r\n") => {
-                    is_last = true;
-                    PREFIX - 1
+                if !rest.starts_with(b"250\r\n") {
+                    return Err(diagnose(rest, lines > 0, limits));
                 }
-                _ => return Err(diagnose(line, lines > 0, limits)),
-            };
+                is_last = true;
+                end = PREFIX - 1;
+            } else if let Some(found) = first_chunk(window).and_then(keyword::find).filter(|_| lines > 0) {
+                let behind = rest.get(PREFIX + found.length..).unwrap_or_default();
+                // Without parameters the end is seen at once.
+                if behind.starts_with(b"\r\n") {
+                    summary.note(found.extension, found.slot, 0);
+                    end = PREFIX + found.length;
+                } else if let Some(length) = line_end(behind) {
+                    summary.read_behind(found, &behind[..length], at + PREFIX + found.length);
+                    end = PREFIX + found.length + length;
+                } else {
+                    return Err(diagnose(rest, lines > 0, limits));
+                }
+            } else {
+                let text = rest.get(PREFIX..).unwrap_or_default();
+                let Some(length) = line_end(text) else { return Err(diagnose(rest, lines > 0, limits)) };
+                if lines > 0 && matches!(text.first(), Some(b' ' | b'\t')) {
+                    summary.read(&text[..length], at + PREFIX);
+                }
+                end = PREFIX + length;
+            }
+            lines += 1;
             if end + 2 > limits.line {
                 return Err(EhloError::Fault(ReplyFault::Line(LineFault::TooLong)));
             }
-            let length = end.saturating_sub(PREFIX);
-            lines += 1;
-            if lines > limits.lines || held + length >= limits.total {
+            at += end + 2;
+            // A line of text counts with the LF that a `ReplyReader` keeps before it: two octets less a line than CRLF and code have.
+            let is_code_alone = end < PREFIX;
+            let held = at - lines * (PREFIX + 1) + usize::from(is_code_alone) - 1;
+            if lines > limits.lines || held >= limits.total + usize::from(lines > 1) {
                 return Err(EhloError::Fault(ReplyFault::TooLong));
             }
-            held += length + usize::from(lines > 1);
-            if let Some(found) = found {
-                summary.read_behind(found, line.get(keyword_end..end).unwrap_or_default(), at + keyword_end);
-            }
-            at += end + 2;
             if is_last {
                 let text = wire.get(..at - 2).unwrap_or_default();
                 return Ok((Self { text, is_wire: true, summary }, at));
             }
+            rest = wire.get(at..).unwrap_or_default();
         }
     }
 
@@ -337,6 +349,12 @@ impl fmt::Debug for EhloReply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entry(&self.greeting()).entries(self.lines()).finish()
     }
+}
+
+/// Where the CRLF at the end of a line begins. `None`, if it is not there, or something stands before it that may not.
+#[inline]
+fn line_end(text: &[u8]) -> Option<usize> {
+    memchr3(b'\r', b'\n', 0, text).filter(|&at| text.get(at..).is_some_and(|end| end.starts_with(b"\r\n")))
 }
 
 fn first_chunk(window: &[u8]) -> Option<&[u8; WINDOW]> {

@@ -154,6 +154,13 @@ fn a_line_that_is_not_ascii_offers_nothing() {
 }
 
 #[test]
+fn spaces_before_a_keyword_are_passed_over() {
+    let caps = read(b"250-mx\r\n250-  SIZE \t 10 \r\n250 \tDSN\r\n");
+    assert!(caps.has(Extension::Dsn));
+    assert_eq!(caps.max_size(), Some(10));
+}
+
+#[test]
 fn a_longer_word_is_another_keyword() {
     let caps = read(b"250-mx\r\n250-SIZEX 10\r\n250-SIZE=10\r\n250-XSIZE\r\n250-SIZ\r\n250-DSN-X\r\n250 STARTTLS1\r\n");
     assert!(!Extension::ALL.into_iter().any(|extension| caps.has(extension)));

@@ -96,7 +96,7 @@ impl core::error::Error for CapabilityError {}
 
 impl<'a> Capability<'a> {
     /// Reads a line of an EHLO reply, without its code and line end. Keywords are known in any case; what follows them may be separated by
-    /// more than one space, or by TAB.
+    /// more than one space, or by TAB, and spaces before them are passed over.
     ///
     /// # Errors
     ///
@@ -105,6 +105,7 @@ impl<'a> Capability<'a> {
         if !line.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
             return Err(CapabilityError::Text);
         }
+        let line = line.trim_ascii_start();
         let (keyword, parameters) = line.split_at(line.find([' ', '\t']).unwrap_or(line.len()));
         if keyword.is_empty() {
             return Err(CapabilityError::Empty);
@@ -264,6 +265,7 @@ mod tests {
     fn keywords_are_known_in_any_case_and_spaces_do_not_matter() {
         assert_eq!(Capability::parse("8bitMIME "), Ok(Capability::Plain(Extension::EightBitMime)));
         assert_eq!(Capability::parse("size\t 7 "), Ok(Capability::Size(Some(7))));
+        assert_eq!(Capability::parse(" \tSIZE 7"), Ok(Capability::Size(Some(7))));
         assert_eq!(Capability::parse("Auth=Login"), Ok(Capability::Auth(Auth::old("Login"))));
     }
 
@@ -304,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_or_has_no_keyword_is_an_error() {
-        for line in ["", " ", "\t", " SIZE 1"] {
+        for line in ["", " ", "\t"] {
             assert_eq!(Capability::parse(line), Err(CapabilityError::Empty));
         }
         for line in ["X \u{e9}", "X\r", "X\nY", "X\0", "\x7f", "X \x1b[2J"] {
