@@ -96,7 +96,8 @@ impl StaticUsers {
     /// Compares prepared forms (RFC 4616 §2), in about the same time for everybody.
     fn verify(&self, name: &str, password: &Secret) -> bool {
         let user = self.users.get(name);
-        let kept = user.map_or(&self.secret, |user| &user.password);
+        // Somebody who does not exist is compared too.
+        let kept = user.map_or(password, |user| &user.password);
         let prepared = |secret: &Secret| secret.as_str().and_then(prep::password);
         let (Some(kept), Some(given)) = (prepared(kept), prepared(password)) else { return false };
         let same = Secret::from(kept.as_bytes()).matches(given.as_bytes());

@@ -113,3 +113,16 @@ fn an_unknown_user_stays_unknown_with_any_proof() {
     let last = prove("n=eve,r=abcdef", &first, &format!("c=biws,r={nonce}"));
     assert_eq!(server.respond(last.as_bytes()), Step::Failed(Failure::Rejected));
 }
+
+/// What cannot be prepared is no password, not even where keys of the empty one are kept.
+#[test]
+fn keys_of_the_empty_password_let_nobody_in() {
+    let mut salted = [0; 32];
+    pbkdf2::pbkdf2_hmac::<Sha256>(b"", b"salt", 1, &mut salted);
+    let stored_key = Sha256::digest(hmac(&salted, b"Client Key"));
+    let hash = ehlo_sasl::ScramHash::Sha256;
+    let keys = ehlo_sasl::ScramCredentials::from_keys(hash, b"salt", 1, &stored_key, &[0; 32]).unwrap();
+    for password in [&b""[..], b"\x07", b"\xff"] {
+        assert!(!keys.verify(&password.into()), "{password:?}");
+    }
+}

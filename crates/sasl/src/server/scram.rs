@@ -120,3 +120,28 @@ impl Exchange {
         Ok((proven, format!("v={verifier}").into_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientExchange, ClientOptions, Credentials, Nonce, UnknownUsers};
+
+    /// Keys are made up for users that do not exist; should somebody find a proof for such keys, it is of no use.
+    #[test]
+    fn a_right_proof_for_an_unknown_user_is_rejected() {
+        for known in [true, false] {
+            let options = ClientOptions::new(Nonce::from_random([1; 18]));
+            let credentials = Credentials::password("eve", "secret");
+            let mut client = ClientExchange::new(Mechanism::ScramSha1, credentials, options).unwrap();
+            let message = client.initial_response().unwrap();
+            let bindings = ChannelBindings::none();
+            let first = First::parse(ScramHash::Sha1, Mechanism::ScramSha1, &bindings, message.as_bytes()).unwrap();
+            let keys = ScramCredentials::derive(ScramHash::Sha1, "secret", b"salt", 4096).unwrap();
+            let options = ServerOptions::new(Nonce::from_random([2; 18]), UnknownUsers::new("kept".into()));
+            let (mut exchange, challenge) = first.challenge(Some(keys), &options).unwrap();
+            exchange.known = known;
+            let last = client.respond(&challenge).unwrap();
+            assert_eq!(exchange.finish(last.as_bytes()).err(), (!known).then_some(Failure::Rejected));
+        }
+    }
+}
