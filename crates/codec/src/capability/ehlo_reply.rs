@@ -12,6 +12,9 @@ use memchr::{memchr, memchr2, memchr3};
 /// Octets of a code and what separates it from the text.
 const PREFIX: usize = 4;
 
+/// Octets of a line that are looked at first.
+const START: usize = PREFIX + WINDOW;
+
 /// Why [`EhloReply::parse`] gives no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -71,6 +74,7 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Notes an extension, and where its parameters begin.
+    #[inline]
     fn note(&mut self, extension: Extension, slot: Slot, parameters: usize) {
         self.known |= extension.bit();
         self.place(slot, parameters);
@@ -86,18 +90,18 @@ impl Summary {
         let blank = line.iter().take_while(|&&b| matches!(b, b' ' | b'\t')).count();
         let line = line.get(blank..).unwrap_or_default();
         at += blank;
-        let Some(found) = keyword::find(&keyword::window::<WINDOW>(line)) else { return };
+        let Some((found, _)) = keyword::find(&keyword::window(line)) else { return };
         let behind = line.get(found.length..).unwrap_or_default();
-        self.read_behind(found, behind, at + found.length);
+        self.read_behind(found, behind, behind.is_ascii(), at + found.length);
     }
 
     /// Looks at what is behind a keyword up to the end of its line.
     #[inline]
-    fn read_behind(&mut self, found: &keyword::Keyword, behind: &[u8], at: usize) {
+    fn read_behind(&mut self, found: &keyword::Keyword, behind: &[u8], is_ascii: bool, at: usize) {
         match behind.first() {
             None => self.note(found.extension, found.slot, 0),
-            Some(b' ' | b'\t') if behind.is_ascii() => self.note(found.extension, found.slot, at),
-            Some(b'=') if found.extension == Extension::Auth && behind.is_ascii() => {
+            Some(b' ' | b'\t') if is_ascii => self.note(found.extension, found.slot, at),
+            Some(b'=') if found.extension == Extension::Auth && is_ascii => {
                 self.place(Slot::AuthEquals, at + 1);
             }
             Some(_) => {}
@@ -129,61 +133,66 @@ impl<'a> EhloReply<'a> {
     pub fn parse_within(wire: &'a [u8], limits: ReplyLimits) -> Result<(Self, usize), EhloError> {
         let mut summary = Summary::default();
         let (mut at, mut lines) = (0, 0);
+        // Up to here no limit can have been passed: no line has fewer octets than those five, and no line or text more than all.
+        let within_limits = limits.line.min(limits.total).min(limits.lines.saturating_mul(b"250\r\n".len()));
+        // Lines are looked at through a window, behind the end of which there are zeros.
         let mut rest = wire;
+        let end = padded_end(wire);
+        let mut in_end = false;
         loop {
-            let padded;
-            let start = if let Some(start) = rest.first_chunk::<{ PREFIX + WINDOW }>() {
-                start
-            } else {
-                padded = keyword::window(rest);
-                &padded
+            let Some(start) = rest.first_chunk::<START>() else {
+                // At the most once: `end` has a whole window behind each place of the input's end.
+                if in_end {
+                    return Err(EhloError::Incomplete);
+                }
+                in_end = true;
+                rest = end.get(START - rest.len()..).unwrap_or_default();
+                continue;
             };
             let Some((prefix, window)) = start.split_first_chunk::<PREFIX>() else { return Err(EhloError::Incomplete) };
-            let mut is_last = *prefix == *b"250 ";
-            let end;
+            let is_last = *prefix == *b"250 ";
             if !is_last && *prefix != *b"250-" {
                 // `Reply-code [ SP textstring ] CRLF`: the last line may be a code alone.
-                if !rest.starts_with(b"250\r\n") {
-                    return Err(diagnose(rest, lines > 0, limits));
+                let line = wire.get(at..).unwrap_or_default();
+                if !line.starts_with(b"250\r\n") {
+                    return Err(diagnose(line, lines > 0, limits));
                 }
-                is_last = true;
-                end = PREFIX - 1;
-            } else if let Some(found) = first_chunk(window).and_then(keyword::find).filter(|_| lines > 0) {
-                let behind = rest.get(PREFIX + found.length..).unwrap_or_default();
+                at += 5;
+                check_limits(at, lines + 1, 5, limits)?;
+                let text = wire.get(..at - 2).unwrap_or_default();
+                return Ok((Self { text, is_wire: true, summary }, at));
+            }
+            let found = if lines == 0 { None } else { window.first_chunk().and_then(keyword::find) };
+            let length = match found {
                 // Without parameters the end is seen at once.
-                if behind.starts_with(b"\r\n") {
+                Some((found, true)) => {
                     summary.note(found.extension, found.slot, 0);
-                    end = PREFIX + found.length;
-                } else if let Some(length) = line_end(behind) {
-                    summary.read_behind(found, &behind[..length], at + PREFIX + found.length);
-                    end = PREFIX + found.length + length;
-                } else {
-                    return Err(diagnose(rest, lines > 0, limits));
+                    PREFIX + found.length + 2
                 }
-            } else {
-                let text = rest.get(PREFIX..).unwrap_or_default();
-                let Some(length) = line_end(text) else { return Err(diagnose(rest, lines > 0, limits)) };
-                if lines > 0 && matches!(text.first(), Some(b' ' | b'\t')) {
-                    summary.read(&text[..length], at + PREFIX);
+                _ => {
+                    let line = wire.get(at..).unwrap_or_default();
+                    let Some((text, is_ascii)) = text_of(line) else { return Err(diagnose(line, lines > 0, limits)) };
+                    match (found, text) {
+                        (Some((found, _)), _) => {
+                            let behind = text.get(found.length..).unwrap_or_default();
+                            summary.read_behind(found, behind, is_ascii, at + PREFIX + found.length);
+                        }
+                        (None, [b' ' | b'\t', ..]) if lines > 0 => summary.read(text, at + PREFIX),
+                        _ => {}
+                    }
+                    PREFIX + text.len() + 2
                 }
-                end = PREFIX + length;
-            }
+            };
+            at += length;
             lines += 1;
-            if end + 2 > limits.line {
-                return Err(EhloError::Fault(ReplyFault::Line(LineFault::TooLong)));
-            }
-            at += end + 2;
-            // A line of text counts with the LF that a `ReplyReader` keeps before it: two octets less a line than CRLF and code have.
-            let is_code_alone = end < PREFIX;
-            let held = at - lines * (PREFIX + 1) + usize::from(is_code_alone) - 1;
-            if lines > limits.lines || held >= limits.total + usize::from(lines > 1) {
-                return Err(EhloError::Fault(ReplyFault::TooLong));
+            if at > within_limits {
+                check_limits(at, lines, length, limits)?;
             }
             if is_last {
                 let text = wire.get(..at - 2).unwrap_or_default();
                 return Ok((Self { text, is_wire: true, summary }, at));
             }
-            rest = wire.get(at..).unwrap_or_default();
+            rest = rest.get(length..).unwrap_or_default();
         }
     }
 
@@ -351,14 +360,59 @@ impl fmt::Debug for EhloReply<'_> {
     }
 }
 
-/// Where the CRLF at the end of a line begins. `None`, if it is not there, or something stands before it that may not.
+/// The text of the line at the front of `rest`, and whether it is ASCII. `None`, if its CRLF is not there, or something stands before it that
+/// may not.
 #[inline]
-fn line_end(text: &[u8]) -> Option<usize> {
-    memchr3(b'\r', b'\n', 0, text).filter(|&at| text.get(at..).is_some_and(|end| end.starts_with(b"\r\n")))
+fn text_of(rest: &[u8]) -> Option<(&[u8], bool)> {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let rest = rest.get(PREFIX..)?;
+    // Eight bytes at a time: most lines are too short for a search with wide registers to pay.
+    let (words, _) = rest.as_chunks::<8>();
+    let mut seen = 0;
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte that is below 16: CR, LF, NUL, and a few that are no end.
+        let low = !(((word & !HIGH) + 0x7070_7070_7070_7070) | word) & HIGH;
+        if low == 0 {
+            seen |= word;
+            continue;
+        }
+        let (text, end) = rest.split_at_checked(8 * i + low.trailing_zeros() as usize / 8)?;
+        if end.starts_with(b"\r\n") {
+            seen |= word & (low & low.wrapping_neg()).wrapping_sub(1);
+            return Some((text, seen & HIGH == 0));
+        }
+        break;
+    }
+    let (text, end) = rest.split_at_checked(memchr3(b'\r', b'\n', 0, rest)?)?;
+    end.starts_with(b"\r\n").then(|| (text, text.is_ascii()))
 }
 
-fn first_chunk(window: &[u8]) -> Option<&[u8; WINDOW]> {
-    window.first_chunk()
+/// The last bytes of `wire`, up to the middle, and zeros.
+#[inline]
+fn padded_end(wire: &[u8]) -> [u8; 2 * START] {
+    let mut padded = [0; 2 * START];
+    if let Some((end, padded)) = wire.last_chunk::<START>().zip(padded.first_chunk_mut::<START>()) {
+        *padded = *end;
+    } else if let Some(padded) = padded.get_mut(START.saturating_sub(wire.len())..START) {
+        padded.copy_from_slice(wire);
+    }
+    padded
+}
+
+/// Whether a reply of so many octets and lines, the last of so many octets, is within its limits.
+#[cold]
+fn check_limits(octets: usize, lines: usize, last: usize, limits: ReplyLimits) -> Result<(), EhloError> {
+    if last > limits.line {
+        return Err(EhloError::Fault(ReplyFault::Line(LineFault::TooLong)));
+    }
+    // As a `ReplyReader` counts them: the texts, and an LF between those before the last.
+    let line_ends = lines.saturating_sub(2);
+    let texts = (octets + usize::from(last < PREFIX + 2)).saturating_sub(lines * (PREFIX + 2));
+    if lines > limits.lines || texts + line_ends >= limits.total {
+        return Err(EhloError::Fault(ReplyFault::TooLong));
+    }
+    Ok(())
 }
 
 /// What keeps `line`, which stands at the front of the rest of the input, from being a line of a 250 reply. The order of the questions is that

@@ -1,5 +1,6 @@
 //! The service extensions of the registry (RFC 5321 §2.2).
 
+use super::keyword;
 use core::fmt;
 
 macro_rules! extensions {
@@ -22,6 +23,17 @@ macro_rules! extensions {
                 match self {
                     $(Self::$variant => $keyword,)*
                 }
+            }
+
+            /// The only one whose keyword has this key.
+            #[inline]
+            pub(super) const fn by_key(key: u32) -> Option<Self> {
+                $(
+                    if key == const { keyword::key_of($keyword) } {
+                        return Some(Self::$variant);
+                    }
+                )*
+                None
             }
         }
     };

@@ -53,25 +53,35 @@ pub(super) struct Keyword {
     pub(super) extension: Extension,
     pub(super) slot: Slot,
     pub(super) length: usize,
-    /// Its capitals, little-endian, with zeros behind.
+    /// Its capitals and CRLF, little-endian, with zeros behind.
     text: [u64; WORDS],
-    /// What of a line is compared: all bits of a digit or hyphen, all but that of the case of a letter, none behind the keyword.
+    /// What of a line is compared with that: all bits of a digit, hyphen, CR and LF, all but that of the case of a letter, none behind.
     mask: [u64; WORDS],
+    /// The bytes of the keyword alone, without CRLF.
+    bytes: [u64; WORDS],
 }
 
 impl Keyword {
     const fn new(extension: Extension) -> Self {
         let keyword = extension.keyword().as_bytes();
-        assert!(keyword.len() < WINDOW);
-        let (mut text, mut mask) = ([0; WORDS], [0; WORDS]);
+        assert!(keyword.len() + 2 <= WINDOW);
+        let (mut text, mut mask, mut bytes) = ([0; WORDS], [0; WORDS], [0; WORDS]);
         let mut i = 0;
-        while i < keyword.len() {
-            let shift = 8 * (i % 8);
-            text[i / 8] |= (keyword[i] as u64) << shift;
-            mask[i / 8] |= (if keyword[i].is_ascii_uppercase() { 0xdf } else { 0xff }) << shift;
+        while i < keyword.len() + 2 {
+            let (word, shift) = (i / 8, 8 * (i % 8));
+            let byte = if i < keyword.len() {
+                bytes[word] |= 0xff << shift;
+                keyword[i]
+            } else if i == keyword.len() {
+                b'\r'
+            } else {
+                b'\n'
+            };
+            text[word] |= (byte as u64) << shift;
+            mask[word] |= (if byte.is_ascii_uppercase() { 0xdf } else { 0xff }) << shift;
             i += 1;
         }
-        Self { extension, slot: Slot::of(extension), length: keyword.len(), text, mask }
+        Self { extension, slot: Slot::of(extension), length: keyword.len(), text, mask, bytes }
     }
 }
 
@@ -91,65 +101,56 @@ static KEYWORDS: [Keyword; COUNT] = {
 /// a keyword of three letters.
 const KEY: u64 = 0x10df_dfdf;
 
-/// Where a keyword stands in the table.
-const fn place(first: u64, factor: u32) -> usize {
-    ((first & KEY) as u32).wrapping_mul(factor) as usize >> 24
+/// The key of a text whose first bytes are these, little-endian.
+const fn key(first: u64) -> u32 {
+    (first & KEY) as u32
 }
 
-/// A factor by which no two keywords have the same place, and the table that it makes: the index of a keyword, or `COUNT`.
-static TABLE: [u8; 256] = table(FACTOR);
+/// The key of a keyword.
+pub(super) const fn key_of(keyword: &str) -> u32 {
+    let keyword = keyword.as_bytes();
+    let fourth = if keyword.len() > 3 { keyword[3] } else { 0 };
+    key(u32::from_le_bytes([keyword[0], keyword[1], keyword[2], fourth]) as u64)
+}
 
-const FACTOR: u32 = {
-    let mut factor = 0x9e37_79b1;
-    while !is_perfect(factor) {
-        factor = factor.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) | 1;
+// No two keywords have the same key.
+const _: () = {
+    let mut i = 0;
+    while i < COUNT {
+        let mut j = 0;
+        while j < i {
+            assert!(key_of(Extension::ALL[i].keyword()) != key_of(Extension::ALL[j].keyword()));
+            j += 1;
+        }
+        i += 1;
     }
-    factor
 };
 
-const fn is_perfect(factor: u32) -> bool {
-    let mut seen = [false; 256];
-    let mut i = 0;
-    while i < COUNT {
-        let place = place(Keyword::new(Extension::ALL[i]).text[0], factor);
-        if seen[place] {
-            return false;
-        }
-        seen[place] = true;
-        i += 1;
-    }
-    true
-}
-
-const fn table(factor: u32) -> [u8; 256] {
-    let mut table = [COUNT as u8; 256];
-    let mut i = 0;
-    while i < COUNT {
-        table[place(Keyword::new(Extension::ALL[i]).text[0], factor)] = i as u8;
-        i += 1;
-    }
-    table
-}
-
-/// The keyword that a line begins with, in any case. What follows it is for the caller to look at.
-pub(super) fn find(line: &[u8; WINDOW]) -> Option<&'static Keyword> {
+/// The keyword that a line begins with, in any case, and whether CRLF follows it at once. What else follows is for the caller to look at.
+#[inline]
+pub(super) fn find(line: &[u8; WINDOW]) -> Option<(&'static Keyword, bool)> {
     let (words, _) = line.as_chunks::<8>();
     let &[a, b, c] = words else { return None };
-    let (a, b, c) = (u64::from_le_bytes(a), u64::from_le_bytes(b), u64::from_le_bytes(c));
-    let keyword = KEYWORDS.get(usize::from(TABLE[place(a, FACTOR)]))?;
-    let difference = ((a & keyword.mask[0]) ^ keyword.text[0])
-        | ((b & keyword.mask[1]) ^ keyword.text[1])
-        | ((c & keyword.mask[2]) ^ keyword.text[2]);
-    (difference == 0).then_some(keyword)
+    let line = [u64::from_le_bytes(a), u64::from_le_bytes(b), u64::from_le_bytes(c)];
+    // By comparisons and not by a table of keys: a processor that foresees them is at the next line before this one is compared.
+    let keyword = &KEYWORDS[Extension::by_key(key(line[0]))? as usize];
+    let difference = [
+        (line[0] ^ keyword.text[0]) & keyword.mask[0],
+        (line[1] ^ keyword.text[1]) & keyword.mask[1],
+        (line[2] ^ keyword.text[2]) & keyword.mask[2],
+    ];
+    if difference[0] | difference[1] | difference[2] == 0 {
+        return Some((keyword, true));
+    }
+    let [a, b, c] = keyword.bytes;
+    ((difference[0] & a) | (difference[1] & b) | (difference[2] & c) == 0).then_some((keyword, false))
 }
 
 /// The first bytes of `line`, with zeros behind where it is shorter.
 pub(super) fn window<const N: usize>(line: &[u8]) -> [u8; N] {
-    if let Some(window) = line.first_chunk::<N>() {
-        return *window;
-    }
     let mut window = [0; N];
-    window[..line.len()].copy_from_slice(line);
+    let length = line.len().min(N);
+    window[..length].copy_from_slice(&line[..length]);
     window
 }
 
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     fn found(line: &[u8]) -> Option<Extension> {
-        find(&window(line)).map(|keyword| keyword.extension)
+        find(&window(line)).map(|(keyword, _)| keyword.extension)
     }
 
     #[test]
@@ -183,11 +184,13 @@ mod tests {
     #[test]
     fn what_follows_a_keyword_does_not_matter() {
         for extension in Extension::ALL {
-            for behind in [&b""[..], b"\r\n", b" ", b" X", b"\tX", b"=", b"=X"] {
+            for behind in [&b""[..], b"\r\n", b"-*", b"\r", b"\r ", b" ", b" X", b"\tX", b"=", b"=X"] {
                 let line = [extension.keyword().as_bytes(), behind].concat();
                 // A keyword of three letters is found where it ends, or something else follows it that is no parameter.
                 let expected = Some(extension).filter(|_| extension.keyword().len() > 3 || !behind.starts_with(b"="));
                 assert_eq!(found(&line), expected, "{}", line.escape_ascii());
+                let is_bare = find(&window(&line)).is_some_and(|(_, is_bare)| is_bare);
+                assert_eq!(is_bare, behind == b"\r\n", "{}", line.escape_ascii());
             }
         }
     }
