@@ -301,13 +301,14 @@ impl<'a> EhloReply<'a> {
     /// The first line: the server's own name and greeting. Empty, if it is not ASCII.
     #[must_use]
     pub fn greeting(&self) -> &'a str {
-        self.all_lines().next().and_then(crate::text::ascii).unwrap_or_default()
+        let text = if self.is_wire { self.text.get(PREFIX..) } else { Some(self.text) };
+        text.map(until_line_end).and_then(crate::text::ascii).unwrap_or_default()
     }
 
     /// The server's own name, as it gives it: the first word of the greeting, which should be its domain or address literal. Not checked.
     #[must_use]
     pub fn domain(&self) -> &'a str {
-        self.greeting().split_ascii_whitespace().next().unwrap_or_default()
+        Words::spaced(self.greeting()).iter().next().unwrap_or_default()
     }
 
     /// Each line behind the greeting, known or not, as it came. One that is not ASCII is passed over.
@@ -335,9 +336,7 @@ impl<'a> EhloReply<'a> {
     /// The parameters of a keyword, without spaces around them. `None`: nothing is behind it, or it is not there.
     fn parameters(&self, slot: Slot) -> Option<&'a str> {
         let at = usize::try_from(self.summary.parameters[slot as usize]).ok().filter(|&at| at > 0)?;
-        let rest = self.text.get(at..)?;
-        let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-        crate::text::ascii(rest[..end].trim_ascii())
+        crate::text::ascii(until_line_end(self.text.get(at..)?).trim_ascii())
     }
 
     fn words(&self, extension: Extension, slot: Slot) -> Option<&'a str> {
@@ -360,32 +359,52 @@ impl fmt::Debug for EhloReply<'_> {
     }
 }
 
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Where the first byte below 16 stands, which are CR, LF, NUL and a few others, and whether those before it are ASCII. `None`, if there is
+/// none in the whole words of `text`.
+///
+/// Eight bytes at a time: most lines are too short for a search with wide registers to pay.
+#[inline]
+fn find_control(text: &[u8]) -> Option<(usize, bool)> {
+    let (words, _) = text.as_chunks::<8>();
+    let mut seen = 0;
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte that is below 16.
+        let low = !(((word & !HIGH) + 0x7070_7070_7070_7070) | word) & HIGH;
+        if low != 0 {
+            seen |= word & (low & low.wrapping_neg()).wrapping_sub(1);
+            return Some((8 * i + low.trailing_zeros() as usize / 8, seen & HIGH == 0));
+        }
+        seen |= word;
+    }
+    None
+}
+
 /// The text of the line at the front of `rest`, and whether it is ASCII. `None`, if its CRLF is not there, or something stands before it that
 /// may not.
 #[inline]
 fn text_of(rest: &[u8]) -> Option<(&[u8], bool)> {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let rest = rest.get(PREFIX..)?;
-    // Eight bytes at a time: most lines are too short for a search with wide registers to pay.
-    let (words, _) = rest.as_chunks::<8>();
-    let mut seen = 0;
-    for (i, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of each byte that is below 16: CR, LF, NUL, and a few that are no end.
-        let low = !(((word & !HIGH) + 0x7070_7070_7070_7070) | word) & HIGH;
-        if low == 0 {
-            seen |= word;
-            continue;
-        }
-        let (text, end) = rest.split_at_checked(8 * i + low.trailing_zeros() as usize / 8)?;
+    if let Some((end, is_ascii)) = find_control(rest) {
+        let (text, end) = rest.split_at_checked(end)?;
         if end.starts_with(b"\r\n") {
-            seen |= word & (low & low.wrapping_neg()).wrapping_sub(1);
-            return Some((text, seen & HIGH == 0));
+            return Some((text, is_ascii));
         }
-        break;
     }
     let (text, end) = rest.split_at_checked(memchr3(b'\r', b'\n', 0, rest)?)?;
     end.starts_with(b"\r\n").then(|| (text, text.is_ascii()))
+}
+
+/// What stands before the first CR or LF.
+#[inline]
+fn until_line_end(text: &[u8]) -> &[u8] {
+    let end = match find_control(text) {
+        Some((end, _)) if matches!(text.get(end), Some(b'\r' | b'\n')) => end,
+        _ => memchr2(b'\r', b'\n', text).unwrap_or(text.len()),
+    };
+    text.get(..end).unwrap_or_default()
 }
 
 /// The last bytes of `wire`, up to the middle, and zeros.

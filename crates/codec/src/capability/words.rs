@@ -26,8 +26,17 @@ impl<'a> Words<'a> {
 
     /// The words, as they came. An empty one is passed over.
     pub fn iter(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        let comma = self.comma;
-        self.text.split(move |c| matches!(c, ' ' | '\t') || (comma && c == ',')).filter(|word| !word.is_empty())
+        let Self { text, comma } = *self;
+        let is_separator = move |byte: u8| matches!(byte, b' ' | b'\t') || (comma && byte == b',');
+        let mut rest = text;
+        core::iter::from_fn(move || {
+            let begin = rest.bytes().position(|byte| !is_separator(byte))?;
+            let (_, word) = rest.split_at_checked(begin)?;
+            let end = word.bytes().position(is_separator).unwrap_or(word.len());
+            let (word, behind) = word.split_at_checked(end)?;
+            rest = behind;
+            Some(word)
+        })
     }
 
     /// Whether a word is among them, in any case.
