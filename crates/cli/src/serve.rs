@@ -1,5 +1,7 @@
 //! `ehlo serve`: a server that takes any message.
 
+mod tls;
+
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
@@ -11,9 +13,10 @@ use std::time::Duration;
 
 use ehlo_load::integrity::Stored;
 use ehlo_load::{MessageId, ledger};
-use ehlo_tokio::ehlo_server::Config;
+use ehlo_tokio::ehlo_server::{Config, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
-use ehlo_tokio::{AcceptAll, ConnectionLimits, Server, Summary, Workers};
+use ehlo_tokio::tls::TlsConfig;
+use ehlo_tokio::{AcceptAll, ConnectionLimits, Listener, Server, Summary, Workers};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,17 +35,36 @@ const MEMORY: usize = 1 << 30;
 
 /// Run an SMTP server that takes any message for anybody, for tests.
 ///
-/// It prints `listening on ADDRESS:PORT` as soon as clients can connect, one line for each --listen, and nothing else on the standard
-/// output. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
+/// It prints `listening on ADDRESS:PORT` as soon as clients can connect, one line for each --listen, then one for each --listen-tls with
+/// ` (tls)` behind it, and nothing else on the standard output. SIGHUP has it load certificates and keys anew. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
 /// the standard error sums up. A second signal ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ehlo serve --listen 127.0.0.1:0 --store discard\n  \
-                        ehlo serve --store maildir:/tmp/mail --log-level info\n\n\
+                        ehlo serve --store maildir:/tmp/mail --log-level info\n  \
+                        ehlo serve --tls self-signed --listen-tls 127.0.0.1:4465\n\n\
                         Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
 pub(crate) struct Args {
     /// Where to listen, as IP:PORT. Port 0 takes a free one. Can be given more than once
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525", value_parser = address)]
     listen: Vec<SocketAddr>,
+
+    /// Offer STARTTLS, with the certificate chain and the key of these PEM files, or one made for --hostname on the spot.
+    ///
+    /// Given more than once, a client is shown the certificate for the name that it asks for, and otherwise the first.
+    #[arg(long, value_name = "self-signed|CERT.pem,KEY.pem", value_parser = tls::source)]
+    tls: Vec<tls::Source>,
+
+    /// Where to listen for clients that begin with TLS. Can be given more than once
+    #[arg(long, value_name = "ADDR", value_parser = address, requires = "tls")]
+    listen_tls: Vec<SocketAddr>,
+
+    /// Obey nothing but NOOP, EHLO, STARTTLS and QUIT before TLS: 530
+    #[arg(long, requires = "tls")]
+    require_tls: bool,
+
+    /// Verify the certificates of clients that show one by the authorities of this PEM file
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    client_ca: Option<PathBuf>,
 
     /// What becomes of messages.
     ///
@@ -158,7 +180,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
 
 fn start(args: Args) -> Result<ExitCode, Failure> {
     if !args.allow_remote
-        && let Some(address) = args.listen.iter().find(|address| !address.ip().to_canonical().is_loopback())
+        && let Some(address) =
+            args.listen.iter().chain(&args.listen_tls).find(|address| !address.ip().to_canonical().is_loopback())
     {
         return Err(Failure::Usage(format!(
             "other hosts can reach {address}, and this server takes mail from anybody for anybody; if that is meant, say --allow-remote"
@@ -204,6 +227,12 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::Usage(format!("--hostname {}: {error}", args.hostname)))?;
     config.limits.message_size = args.max_size;
     config.limits.recipients = args.max_recipients as usize;
+    let tls = tls::load(args).map_err(|error| Failure::Start(format!("--tls: {error}")))?;
+    config.tls = match (&tls, args.require_tls) {
+        (None, _) => TlsMode::Off,
+        (Some(_), false) => TlsMode::StartTls,
+        (Some(_), true) => TlsMode::Required,
+    };
     raise_file_limit(u64::from(args.max_connections) + OTHER_FILES);
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
@@ -213,27 +242,37 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
     let workers = Workers::new(threads).map_err(cannot_start)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-    let server = Server::builder(AcceptAll(store))
+    let mut server = Server::builder(AcceptAll(store))
         .config(config)
         .limits(limits)
         .drain(Duration::from_secs(args.drain))
-        .workers(workers)
-        .build();
+        .workers(workers);
+    if let Some(tls) = &tls {
+        server = server.tls(tls.clone());
+    }
+    let server = server.build();
     let summary = runtime.block_on(async {
         let mut listeners = Vec::new();
-        for &address in &args.listen {
+        let plain = args.listen.iter().map(|&address| (address, false));
+        for (address, tls) in plain.chain(args.listen_tls.iter().map(|&address| (address, true))) {
             let listener =
                 listen(address).map_err(|error| Failure::Start(format!("cannot listen on {address}: {error}")))?;
-            listeners.push(listener);
+            listeners.push((listener, tls));
+        }
+        if let Some(tls) = tls {
+            reload_at_hangup(tls).map_err(cannot_start)?;
         }
         let stop = stop_signals().map_err(cannot_start)?;
         if args.until_eof {
             terminate_at_eof();
         }
-        for listener in &listeners {
+        for (listener, tls) in &listeners {
             let address = listener.local_addr().map_err(cannot_start)?;
-            print(format_args!("listening on {address}")).map_err(cannot_start)?;
+            let suffix = if *tls { " (tls)" } else { "" };
+            print(format_args!("listening on {address}{suffix}")).map_err(cannot_start)?;
         }
+        let listeners =
+            listeners.into_iter().map(|(tcp, tls)| if tls { Listener::implicit_tls(tcp) } else { tcp.into() });
         Ok(server.serve(listeners, stop).await)
     })?;
     tell("serve", sum_up(&summary));
@@ -265,6 +304,20 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
             std::process::exit(1);
         });
     })
+}
+
+/// Loads certificates and keys anew at each SIGHUP. Where that fails, those that are there stay.
+fn reload_at_hangup(tls: TlsConfig) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tell("serve", "certificates and keys were loaded anew"),
+                Err(error) => tell("serve", format_args!("the certificates and keys are kept as they were: {error}")),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Sends this process SIGTERM when its standard input ends.
@@ -307,6 +360,12 @@ fn sum_up(summary: &Summary) -> String {
         summary.connections,
         summary.refused_connections
     );
+    if summary.tls_connections > 0 || summary.failed_handshakes > 0 {
+        text += &format!(", {} in TLS, {} handshakes failed", summary.tls_connections, summary.failed_handshakes);
+    }
+    if summary.starttls_violations > 0 {
+        text += &format!(", {} with clear text behind STARTTLS", summary.starttls_violations);
+    }
     if summary.cut_off > 0 {
         text += &format!(", {} cut off", summary.cut_off);
     }

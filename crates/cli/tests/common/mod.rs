@@ -69,6 +69,14 @@ impl Server {
         Self { address: address.trim_end().parse().unwrap(), child, stdout }
     }
 
+    /// The address of the next line on the standard output, which has to end in that word.
+    pub(crate) fn next_address(&mut self, suffix: &str) -> SocketAddr {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(suffix));
+        address.and_then(|address| address.trim_end().parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
