@@ -65,7 +65,9 @@ fn page() -> String {
         let cells: Vec<&str> = row.cells.into_iter().map(cell).collect();
         line(&format!("| {} | {} |", row.verb, cells.join(" | ")));
     }
-    line("\nA verb without a row is one that this server does not implement: 502; so is STARTTLS where it is switched off. A word that is no verb is 500.\n");
+    line(
+        "\nA verb without a row is one that this server does not implement: 502; so is STARTTLS where it is switched off. A word that is no verb is 500.\n",
+    );
     line("The states:\n");
     for one in State::ALL {
         line(&format!("- {}: {}", state(one), state_meaning(one)));

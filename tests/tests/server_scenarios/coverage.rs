@@ -7,10 +7,16 @@ use crate::bare;
 use crate::splits::{Cuts, Plan, Reading};
 
 /// Replies that no scenario can show, each with the reason.
-const OUT_OF_REACH: &[(&str, &str)] = &[(
-    "550 5.7.1 Refused",
-    "stands in for a reply of the wrong class, which is a fault of the application that a debug build panics at",
-)];
+const OUT_OF_REACH: &[(&str, &str)] = &[
+    (
+        "550 5.7.1 Refused",
+        "stands in for a reply of the wrong class, which is a fault of the application that a debug build panics at",
+    ),
+    (
+        "421 4.7.0 Commands in clear behind STARTTLS, closing",
+        "depends on how the stream is cut, which no other reply does; crates/server/tests/starttls.rs has it in each way",
+    ),
+];
 
 /// Where replies are written down, and how many there are at the least: a changed notation must not pass for a tested one.
 const SOURCES: &[(&str, usize)] = &[("../crates/server/src/replies.rs", 30), ("../crates/codec/src/command.rs", 9)];

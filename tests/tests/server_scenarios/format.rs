@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode};
-use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Questions, Reason, Shutdown};
+use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Questions, Reason, Shutdown, TlsMode};
 
 use crate::escape::unescape;
 
@@ -14,6 +14,8 @@ pub(crate) struct Scenario {
     /// The file's name without its ending.
     pub(crate) name: String,
     pub(crate) config: Config,
+    /// The connection begins with a TLS handshake.
+    pub(crate) implicit_tls: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -42,6 +44,12 @@ pub(crate) enum Act {
     ResumeBody,
     StopReading,
     Read,
+    /// The TLS handshake; what follows is inside of it.
+    Tls,
+    /// A TLS handshake that fails.
+    TlsFailed,
+    /// The driver can do no handshake for now.
+    TlsUnavailable,
     /// To the question that was answered `later`; it comes too late if the flag is set.
     Answer(Verdict, bool),
 }
@@ -157,7 +165,7 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Scenario>, Vec<String>> {
 impl Scenario {
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, (usize, String)> {
         let config = Config::new("mx.test").map_err(|error| (0, error.to_string()))?;
-        let mut scenario = Self { name: name.to_owned(), config, steps: Vec::new() };
+        let mut scenario = Self { name: name.to_owned(), config, implicit_tls: false, steps: Vec::new() };
         // Whether a further C line belongs to the flight before it.
         let mut in_flight = false;
         for (index, line) in text.lines().enumerate() {
@@ -214,6 +222,11 @@ impl Scenario {
             self.config.pipelining = old.pipelining;
             self.config.eight_bit_mime = old.eight_bit_mime;
             self.config.enhanced_status_codes = old.enhanced_status_codes;
+            self.config.tls = old.tls;
+            return Ok(());
+        }
+        if key == "implicit-tls" {
+            self.implicit_tls = on(value)?;
             return Ok(());
         }
         let config = &mut self.config;
@@ -225,6 +238,14 @@ impl Scenario {
                     "reject" => BareLineEnds::Reject,
                     "keep" => BareLineEnds::Keep,
                     _ => return Err(format!("bare-line-ends={value} is neither reject nor keep")),
+                }
+            }
+            "tls" => {
+                config.tls = match value {
+                    "off" => TlsMode::Off,
+                    "starttls" => TlsMode::StartTls,
+                    "required" => TlsMode::Required,
+                    _ => return Err(format!("tls={value} is neither off, starttls nor required")),
                 }
             }
             "pipelining" => config.pipelining = on(value)?,
@@ -245,6 +266,7 @@ impl Scenario {
             "answer-timeout" => timeouts.answer = duration(value)?,
             "commit-timeout" => timeouts.commit = duration(value)?,
             "sink-timeout" => timeouts.sink = duration(value)?,
+            "handshake-timeout" => timeouts.handshake = duration(value)?,
             _ => return Err(format!("there is no setting {key}")),
         }
         Ok(())
@@ -331,6 +353,9 @@ fn parse_line(line: &str) -> Result<Kind, String> {
         "resume-body" => Kind::Do(Act::ResumeBody),
         "stop-reading" => Kind::Do(Act::StopReading),
         "read" => Kind::Do(Act::Read),
+        "tls" => Kind::Do(Act::Tls),
+        "tls-failed" => Kind::Do(Act::TlsFailed),
+        "tls-unavailable" => Kind::Do(Act::TlsUnavailable),
         "answer" => {
             let (verdict, late) = match rest.strip_suffix(" is stale") {
                 Some(verdict) => (verdict, true),
@@ -403,7 +428,8 @@ fn parse_server_reply(text: &str) -> Result<Reply, String> {
     Reply::new(code, enhanced, rest).map_err(|error| error.to_string())
 }
 
-const REASONS: [(&str, Reason); 6] = [
+const REASONS: [(&str, Reason); 7] = [
+    ("handshake", Reason::Handshake),
     ("command", Reason::Command),
     ("body", Reason::Body),
     ("flush", Reason::Flush),
@@ -450,6 +476,8 @@ fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("too-many-commands", "") => CloseReason::TooManyCommands,
         ("endless", "") => CloseReason::Endless,
         ("shutdown", "") => CloseReason::Shutdown,
+        ("clear-behind-starttls", "") => CloseReason::ClearBehindStartTls,
+        ("tls-failed", "") => CloseReason::TlsFailed,
         ("timed-out", reason) => CloseReason::TimedOut(parse_reason(reason)?),
         _ => return Err(format!("there is no reason to close {text}")),
     })
@@ -464,6 +492,8 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::TooManyCommands => "too-many-commands",
         CloseReason::Endless => "endless",
         CloseReason::Shutdown => "shutdown",
+        CloseReason::ClearBehindStartTls => "clear-behind-starttls",
+        CloseReason::TlsFailed => "tls-failed",
         CloseReason::TimedOut(reason) => return format!("closed timed-out {}", show_reason(reason)),
         other => return format!("closed {other:?}"),
     };

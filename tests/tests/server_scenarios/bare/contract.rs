@@ -29,7 +29,8 @@ impl<'s> Bare<'s> {
         let step = self.session.handle_input(self.now, b"");
         let nothing = step.used == 0 && step.event.is_none();
         self.ensure(nothing && self.state() == before, "no change by empty input")?;
-        if !self.session.wants_input() {
+        // In clear behind STARTTLS anything ends the session, which scenarios tell by themselves.
+        if !self.session.wants_input() && !self.handshaking {
             let step = self.session.handle_input(self.now, b"QUIT\r\n");
             let nothing = step.used == 0 && step.event.is_none();
             self.ensure(nothing && self.state() == before, "no input used while none is wanted")?;

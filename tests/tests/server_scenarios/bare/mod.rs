@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ehlo_server::{Event, Peer, Question, ResolveError, Session, Step};
+use ehlo_server::{Event, Peer, Question, ResolveError, Session, Step, TlsInfo};
 
 use self::questions::answer;
 pub(crate) use self::questions::{show, show_envelope};
@@ -82,6 +82,8 @@ struct Bare<'s> {
     kept: Option<Question>,
     body: Vec<u8>,
     message: Message,
+    /// The session has asked for a TLS handshake, and waits for its end.
+    handshaking: bool,
     closed: bool,
     cause: Cause,
     foreign: bool,
@@ -105,7 +107,8 @@ enum Eof {
 /// What went wrong, with what happened before.
 pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
     let now = Instant::now();
-    let session = Session::new(now, Arc::new(scenario.config.clone()), Peer::new(1));
+    let peer = if scenario.implicit_tls { Peer::new(1).with_implicit_tls() } else { Peer::new(1) };
+    let session = Session::new(now, Arc::new(scenario.config.clone()), peer);
     let mut bare = Bare {
         session,
         scenario,
@@ -124,6 +127,7 @@ pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
         kept: None,
         body: Vec::new(),
         message: Message::None,
+        handshaking: false,
         closed: false,
         cause: Cause::Connect,
         foreign: false,
@@ -180,6 +184,18 @@ impl<'s> Bare<'s> {
             Act::ResumeBody => self.session.body_resumed(self.now),
             Act::StopReading => (self.reading, self.delayed) = (false, true),
             Act::Read => self.reading = true,
+            Act::Tls => {
+                self.ensure(self.handshaking, "a handshake that was asked for")?;
+                self.handshaking = false;
+                self.cause = Cause::Connect;
+                self.session.handle_tls(self.now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256"));
+            }
+            Act::TlsFailed => {
+                self.ensure(self.handshaking, "a handshake that was asked for")?;
+                self.handshaking = false;
+                self.session.handle_tls_failed(self.now);
+            }
+            Act::TlsUnavailable => self.session.set_tls_available(false),
             Act::Answer(verdict, late) => {
                 let Some(question) = self.kept.take() else {
                     return self.fail("no question that was answered `later`", "a question to answer");
@@ -294,6 +310,10 @@ impl<'s> Bare<'s> {
                 self.message = Message::Coming;
                 self.in_message = true;
                 self.body.clear();
+            }
+            Event::StartTls => {
+                self.ensure(!self.session.wants_input(), "no input wanted before a handshake")?;
+                self.handshaking = true;
             }
             Event::Body(piece) => {
                 self.ensure(self.message == Message::Coming, "a body within a message")?;

@@ -5,6 +5,7 @@
 //! that is never done keeps it from that, and time passes only by `after`.
 
 mod policy;
+mod wire;
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -15,11 +16,12 @@ use std::time::Duration;
 
 use ehlo_server::Shutdown;
 use ehlo_server::codec::Reply;
-use ehlo_tokio::{Decision, Server};
+use ehlo_tokio::{Decision, Listener, Server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use self::policy::{Scripted, Shared, Told, decision, lock};
+use self::wire::Wire;
 use crate::format::{Act, Expect, Kind, Scenario, Verdict};
 use crate::script::{Script, Seen, View};
 
@@ -39,9 +41,11 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("lost-question-about-a-connection", LOST),
     ("lost-question-about-ehlo", LOST),
     ("lost-questions", LOST),
+    ("starttls-unavailable", ALWAYS),
 ];
 
 const KERNEL: &str = "the socket takes replies that the peer does not read, so they are not seen to wait";
+const ALWAYS: &str = "a driver with certificates can always do a handshake";
 const LOST: &str = "the driver holds each question until it is answered, and loses none";
 
 /// How the driver is set up, and how the client writes.
@@ -98,7 +102,7 @@ struct Run<'s> {
     script: Script<'s>,
     setup: &'s Setup,
     patience: usize,
-    client: Option<TcpStream>,
+    client: Option<Wire>,
     received: VecDeque<u8>,
     /// What is not read yet is in the socket.
     reading: bool,
@@ -139,7 +143,11 @@ async fn run(scenario: &Scenario, setup: &Setup, patience: usize) -> Result<(), 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Server::builder(policy).config(config).drain(drain);
+    let listener = if scenario.implicit_tls { Listener::implicit_tls(listener) } else { listener.into() };
+    let mut server = Server::builder(policy).config(config).drain(drain);
+    if scenario.implicit_tls || scenario.config.tls.has_starttls() {
+        server = server.tls(wire::server_config()?);
+    }
     let server = tokio::spawn(server.serve(listener, async {
         if stopped.await.is_err() {
             pending::<()>().await;
@@ -151,7 +159,7 @@ async fn run(scenario: &Scenario, setup: &Setup, patience: usize) -> Result<(), 
         script: Script::new(scenario),
         setup,
         patience,
-        client: Some(client),
+        client: Some(Wire::new(client)),
         received: VecDeque::new(),
         reading: true,
         ended: false,
@@ -261,13 +269,15 @@ impl Run<'_> {
                 tick().await;
                 if let Some(client) = &mut self.client {
                     // An error means that the server was faster.
-                    let _ = socket2::SockRef::from(&*client).shutdown(std::net::Shutdown::Write);
+                    let _ = socket2::SockRef::from(client.stream()).shutdown(std::net::Shutdown::Write);
                 }
             }
             Act::Reset => {
                 tick().await;
                 if let Some(client) = self.client.take() {
-                    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).map_err(|e| e.to_string())?;
+                    socket2::SockRef::from(client.stream())
+                        .set_linger(Some(Duration::ZERO))
+                        .map_err(|e| e.to_string())?;
                 }
             }
             Act::Shutdown(how) => {
@@ -293,6 +303,20 @@ impl Run<'_> {
             }
             Act::StopReading => self.reading = false,
             Act::Read => self.reading = true,
+            Act::Tls => {
+                let Some(client) = &mut self.client else { return Ok(()) };
+                client.begin_tls()?;
+                for _ in 0..self.patience {
+                    self.fill()?;
+                    if !self.client.as_ref().is_some_and(Wire::is_handshaking) {
+                        return Ok(());
+                    }
+                    tick().await;
+                }
+                return Err(self.script.describe("nothing", "a handshake"));
+            }
+            Act::TlsFailed => self.send(b"\x16\x03\x01\x00\x04nope").await,
+            Act::TlsUnavailable => return Err(self.script.describe("a driver", "one that can be without TLS")),
             Act::Answer(verdict, late) => {
                 let Some(asked) = self.kept.take() else {
                     return Err(self.script.describe("no question that was answered `later`", "a question to answer"));
@@ -312,7 +336,7 @@ impl Run<'_> {
         for piece in bytes.chunks(self.setup.piece.min(bytes.len().max(1))) {
             let mut rest = piece;
             for _ in 0..self.patience {
-                let Some(client) = &self.client else { return };
+                let Some(client) = &mut self.client else { return };
                 match client.try_write(rest) {
                     Ok(written) => rest = &rest[written..],
                     Err(error) if error.kind() == ErrorKind::WouldBlock => tick().await,
@@ -331,7 +355,7 @@ impl Run<'_> {
             return Ok(());
         }
         let mut buffer = [0; 4096];
-        while let (Some(client), false) = (&self.client, self.ended) {
+        while let (Some(client), false) = (&mut self.client, self.ended) {
             match client.try_read(&mut buffer) {
                 Ok(0) => self.ended = true,
                 Ok(length) => self.received.extend(&buffer[..length]),
