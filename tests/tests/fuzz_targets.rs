@@ -22,6 +22,8 @@ const WORDS: &[&[u8]] = &[
     b"250 ",
     b"250-",
     b"250-a\r\n250-b\r\n",
+    b"250-mx\r\n250-SIZE 10\r\n",
+    b"250-AUTH=LOGIN\r\n250 STARTTLS\r\n",
     b"MAIL FROM:<a@b> SIZE=1 X-Y=z\r\n",
     b"354",
     b"5.1.1 ",
@@ -105,4 +107,4 @@ macro_rules! targets {
     };
 }
 
-targets! { line_framer data_decoder command reply_reader server_session client_session }
+targets! { line_framer data_decoder command reply_reader ehlo_reply server_session client_session }

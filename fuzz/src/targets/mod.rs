@@ -3,8 +3,10 @@
 mod bytes;
 mod client;
 mod codec;
+mod ehlo;
 mod server;
 
 pub use client::client_session;
 pub use codec::{command, data_decoder, line_framer, reply_reader};
+pub use ehlo::ehlo_reply;
 pub use server::server_session;
