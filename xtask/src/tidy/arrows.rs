@@ -36,6 +36,8 @@ const PLACES: &[Place] = &[
         outside: Some(&[
             "bytes",
             "memchr",
+            "rcgen",
+            "ring",
             "rustix",
             "rustls",
             "rustls-pki-types",
@@ -90,7 +92,7 @@ const ALL: &[&str] = &[
 ];
 
 /// Dependencies from elsewhere that a package has only where a feature asks for them.
-const OPTIONAL: &[(&str, &str)] = &[("ehlo-codes", "serde")];
+const OPTIONAL: &[(&str, &str)] = &[("ehlo-codes", "serde"), ("ehlo-tokio", "rcgen")];
 
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the
 /// workspace they follow the same arrows.
