@@ -1,7 +1,8 @@
 //! Finding the end of a DATA body and taking the dot-stuffing out (RFC 5321 §4.1.1.4, §4.5.2).
 
+use crate::scan::{Place, to_dot};
+use alloc::vec::Vec;
 use core::fmt;
-use memchr::memchr_iter;
 
 /// What [`DataDecoder::next`] found.
 ///
@@ -45,6 +46,14 @@ impl DataFaults {
         self.bare_cr || self.bare_lf
     }
 
+    /// Every fault there is.
+    pub(crate) const ALL: Self = Self { bare_cr: true, bare_lf: true, nul: true };
+
+    /// These faults and those of `other`.
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self { bare_cr: self.bare_cr | other.bare_cr, bare_lf: self.bare_lf | other.bare_lf, nul: self.nul | other.nul }
+    }
+
     /// Whether anything was wrong.
     #[must_use]
     pub const fn any(self) -> bool {
@@ -54,12 +63,8 @@ impl DataFaults {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// At the very beginning, or behind CRLF.
-    LineStart,
-    /// Within a line.
-    Text,
-    /// Behind a CR that was handed out.
-    Cr,
+    /// Within the body.
+    Body(Place),
     /// Behind a dot at a line's start, held back.
     Dot,
     /// Behind dot CR at a line's start, both held back.
@@ -109,7 +114,7 @@ impl DataDecoder {
     /// A decoder that stands right behind the 354 reply.
     #[must_use]
     pub const fn new() -> Self {
-        Self { state: State::LineStart, faults: DataFaults { bare_cr: false, bare_lf: false, nul: false } }
+        Self { state: State::Body(Place::LineStart), faults: DataFaults { bare_cr: false, bare_lf: false, nul: false } }
     }
 
     /// What was wrong with the line ends so far.
@@ -127,131 +132,68 @@ impl DataDecoder {
             let Some(&byte) = input.get(used) else {
                 return (used, DataStep::NeedMore);
             };
-            match (self.state, byte) {
-                (State::LineStart, b'.') => {
+            let place = match (self.state, byte) {
+                (State::Body(Place::LineStart), b'.') => {
                     self.state = State::Dot;
                     used += 1;
+                    continue;
                 }
                 (State::Dot, b'\r') => {
                     self.state = State::DotCr;
                     used += 1;
+                    continue;
                 }
                 (State::DotCr, b'\n') => {
-                    self.state = State::LineStart;
+                    self.state = State::Body(Place::LineStart);
                     return (used + 1, DataStep::End);
                 }
                 (State::DotCr, _) => {
                     // The dot was stuffing; the CR behind it is body, and a bare one.
-                    self.state = State::Text;
+                    self.state = State::Body(Place::Text);
                     self.faults.bare_cr = true;
                     return (used, DataStep::Body(b"\r"));
                 }
-                (State::LineStart | State::Dot | State::Text | State::Cr, _) => {
-                    let length = self.body(&input[used..]);
-                    return (used + length, DataStep::Body(&input[used..used + length]));
-                }
-            }
+                (State::Dot, _) => Place::Text,
+                (State::Body(place), _) => place,
+            };
+            let (length, place) = to_dot(place, &input[used..], &mut self.faults);
+            self.state = State::Body(place);
+            return (used + length, DataStep::Body(&input[used..used + length]));
         }
     }
 
-    /// The length of the piece of body at the front of `rest`: up to a line that begins with a dot, or all of it.
-    fn body(&mut self, rest: &[u8]) -> usize {
-        let mut after_cr = self.state == State::Cr;
-        if after_cr && rest[0] != b'\n' {
-            self.faults.bare_cr = true;
-            after_cr = false;
-        }
-        let mut end = rest.len();
-        let mut pairs = 0;
-        for at in memchr_iter(b'\n', rest) {
-            let paired = if at == 0 { after_cr } else { rest[at - 1] == b'\r' };
-            if !paired {
-                self.faults.bare_lf = true;
-                continue;
+    /// Takes bytes from the front of `input` and appends what they hold of the body to `out`; gives how many, and whether the end of the
+    /// body was among them. If it was not, all input was used.
+    ///
+    /// For those who want the body in one piece; [`next`](Self::next) copies nothing. `out` grows by no more than the length of
+    /// `input`, and one byte: a limit on the size of a message is for the caller to keep.
+    ///
+    /// ```
+    /// use ehlo_codec::DataDecoder;
+    ///
+    /// let (mut decoder, mut body) = (DataDecoder::new(), Vec::new());
+    /// assert_eq!(decoder.decode_into(b"..a\r\n.", &mut body), (6, false));
+    /// assert_eq!(decoder.decode_into(b"\r\nQUIT\r\n", &mut body), (2, true));
+    /// assert_eq!(body, b".a\r\n");
+    /// ```
+    pub fn decode_into(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, bool) {
+        let mut total = 0;
+        loop {
+            let (used, step) = self.next(&input[total..]);
+            total += used;
+            match step {
+                DataStep::NeedMore => return (total, false),
+                DataStep::Body(piece) => out.extend_from_slice(piece),
+                DataStep::End => return (total, true),
             }
-            // A CR of an earlier piece is not counted below.
-            pairs += usize::from(at > 0);
-            if rest.get(at + 1) == Some(&b'.') {
-                end = at + 1;
-                break;
-            }
         }
-        let piece = &rest[..end];
-        let (carriage_returns, nul) = census(piece);
-        let ends_in_cr = piece.last() == Some(&b'\r');
-        if carriage_returns != pairs + usize::from(ends_in_cr) {
-            self.faults.bare_cr = true;
-        }
-        self.faults.nul |= nul;
-        self.state = match piece {
-            [.., b'\r', b'\n'] => State::LineStart,
-            [b'\n'] if after_cr => State::LineStart,
-            [.., b'\r'] => State::Cr,
-            _ => State::Text,
-        };
-        end
     }
-}
-
-/// Counts CR and looks for NUL. Written in blocks so that the compiler turns it into vector code.
-fn census(piece: &[u8]) -> (usize, bool) {
-    let mut carriage_returns = 0;
-    let mut nul = false;
-    // 128 counts at most per lane fit a u8.
-    for block in piece.chunks(128) {
-        let mut count = 0_u8;
-        let mut zeros = 0_u8;
-        for &byte in block {
-            count += u8::from(byte == b'\r');
-            zeros |= u8::from(byte == 0);
-        }
-        carriage_returns += usize::from(count);
-        nul |= zeros != 0;
-    }
-    (carriage_returns, nul)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::vec::Vec;
-
-    /// The slow, obvious way: one byte at a time over the whole stream.
-    fn naive(stream: &[u8]) -> (Vec<u8>, Option<usize>, DataFaults) {
-        let mut body = Vec::new();
-        let mut faults = DataFaults::default();
-        let mut i = 0;
-        let mut line_start = true;
-        while i < stream.len() {
-            if line_start && stream[i] == b'.' {
-                if stream[i..].starts_with(b".\r\n") {
-                    return (body, Some(i + 3), faults);
-                }
-                if b".\r\n".starts_with(&stream[i..]) {
-                    break; // may become the end
-                }
-                i += 1;
-                line_start = false;
-                continue;
-            }
-            line_start = false;
-            match stream[i] {
-                b'\r' if stream.get(i + 1) == Some(&b'\n') => {
-                    body.extend_from_slice(b"\r\n");
-                    i += 2;
-                    line_start = true;
-                    continue;
-                }
-                b'\r' if i + 1 < stream.len() => faults.bare_cr = true,
-                b'\n' => faults.bare_lf = true,
-                0 => faults.nul = true,
-                _ => {}
-            }
-            body.push(stream[i]);
-            i += 1;
-        }
-        (body, None, faults)
-    }
 
     fn decode(segments: &[&[u8]]) -> (Vec<u8>, Option<usize>, DataFaults) {
         let mut decoder = DataDecoder::new();
@@ -280,23 +222,6 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_naive_model_on_all_short_strings() {
-        let alphabet = [b'\r', b'\n', b'.', b'a', 0];
-        for length in 0..=8_u32 {
-            for code in 0..5_usize.pow(length) {
-                let mut stream = [0; 8];
-                let mut rest = code;
-                for byte in &mut stream[..length as usize] {
-                    *byte = alphabet[rest % 5];
-                    rest /= 5;
-                }
-                let stream = &stream[..length as usize];
-                assert_eq!(decode(&[stream]), naive(stream), "{stream:?}");
-            }
-        }
-    }
-
-    #[test]
     fn every_segmentation_of_short_strings_gives_the_same_body() {
         let alphabet = [b'\r', b'\n', b'.', b'a'];
         for code in 0..4_usize.pow(7) {
@@ -320,6 +245,27 @@ mod tests {
     #[test]
     fn the_empty_message_ends_at_once() {
         assert_eq!(decode(&[b".\r\nNOOP\r\n"]), (Vec::new(), Some(3), DataFaults::default()));
+    }
+
+    #[test]
+    fn a_first_line_that_begins_with_a_dot_loses_that_dot_and_no_other() {
+        let body = |stream: &[u8]| decode(&[stream]).0;
+        assert_eq!(body(b"..\r\n.\r\n"), b".\r\n");
+        assert_eq!(body(b".a\r\n.\r\n"), b"a\r\n");
+        assert_eq!(body(b"...\r\n.\r\n"), b"..\r\n");
+    }
+
+    #[test]
+    fn no_line_is_added_behind_a_message_that_ends_in_crlf() {
+        assert_eq!(decode(&[b"a\r\n.\r\n"]), (b"a\r\n".to_vec(), Some(6), DataFaults::default()));
+        assert_eq!(decode(&[b"\r\n.\r\n"]), (b"\r\n".to_vec(), Some(5), DataFaults::default()));
+    }
+
+    #[test]
+    fn crlf_dot_cr_cr_lf_is_no_end() {
+        let (body, end, faults) = decode(&[b"a\r\n.\r\r\nb\r\n.\r\n"]);
+        assert_eq!((&body[..], end), (&b"a\r\n\r\r\nb\r\n"[..], Some(13)));
+        assert_eq!(faults, DataFaults { bare_cr: true, ..DataFaults::default() });
     }
 
     #[test]

@@ -34,6 +34,7 @@
 extern crate alloc;
 
 mod capability;
+mod chunk;
 mod command;
 mod data;
 mod line;
@@ -41,6 +42,7 @@ mod param;
 mod path;
 mod reply;
 mod reply_reader;
+mod scan;
 mod stuff;
 mod text;
 mod timestamp;
@@ -49,6 +51,7 @@ pub use capability::{
     Auth, Capabilities, Capability, CapabilityError, EhloError, EhloReply, EhloWriteError, Extension, FutureRelease, Limit,
     Limits, Words, write_ehlo_reply,
 };
+pub use chunk::{ChunkDecoder, ChunkStep, LineCheck};
 pub use command::{BodyType, Command, CommandLine, SyntaxError};
 pub use data::{DataDecoder, DataFaults, DataStep};
 pub use ehlo_codes as codes;

@@ -1,7 +1,8 @@
 //! Dot-stuffing on the way out (RFC 5321 §4.5.2), without a copy.
 
+use crate::scan::{Place, to_dot_or_fault};
+use alloc::vec::Vec;
 use core::fmt;
-use memchr::memchr2_iter;
 
 /// A piece of wire output from [`Stuffer::next`].
 ///
@@ -58,13 +59,6 @@ impl fmt::Display for StuffError {
 
 impl core::error::Error for StuffError {}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    LineStart,
-    Text,
-    Cr,
-}
-
 /// Turns a message into what goes over the wire between 354 and the final reply.
 ///
 /// It changes no byte and adds only dots at line starts and, by [`finish`](Self::finish), the end. The input may come in any pieces.
@@ -89,7 +83,7 @@ enum State {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stuffer {
-    state: State,
+    place: Place,
     offset: u64,
     dotted: bool,
 }
@@ -104,7 +98,7 @@ impl Stuffer {
     /// A stuffer at the beginning of a message.
     #[must_use]
     pub const fn new() -> Self {
-        Self { state: State::LineStart, offset: 0, dotted: false }
+        Self { place: Place::LineStart, offset: 0, dotted: false }
     }
 
     /// Takes bytes from the front of `input`; gives how many, and what to send.
@@ -116,38 +110,50 @@ impl Stuffer {
         let Some(&first) = input.first() else {
             return Ok((0, Stuffed::NeedMore));
         };
-        if self.state == State::LineStart && first == b'.' && !self.dotted {
+        if self.place == Place::LineStart && first == b'.' && !self.dotted {
             self.dotted = true;
             return Ok((0, Stuffed::Dot));
         }
         self.dotted = false;
-        if self.state == State::Cr && first != b'\n' {
+        if self.place == Place::Cr && first != b'\n' {
             return Err(StuffError { kind: LineEnding::BareCr, offset: self.offset - 1 });
         }
-        let mut after_cr = self.state == State::Cr;
-        let mut end = input.len();
-        for at in memchr2_iter(b'\r', b'\n', input) {
-            let pair = if at == 0 { after_cr } else { input[at - 1] == b'\r' };
-            if input[at] == b'\r' {
-                if input.get(at + 1).is_some_and(|&next| next != b'\n') {
-                    return Err(StuffError { kind: LineEnding::BareCr, offset: self.offset + at as u64 });
-                }
-            } else if !pair {
-                return Err(StuffError { kind: LineEnding::BareLf, offset: self.offset + at as u64 });
-            } else if input.get(at + 1) == Some(&b'.') {
-                end = at + 1;
-                break;
+        let (length, place) = to_dot_or_fault(self.place, input)
+            .map_err(|(kind, at)| StuffError { kind, offset: self.offset + at as u64 })?;
+        self.place = place;
+        self.offset += length as u64;
+        Ok((length, Stuffed::Bytes(&input[..length])))
+    }
+
+    /// Appends what to send for all of `input` to `out`.
+    ///
+    /// For those who want the message in one piece; [`next`](Self::next) copies nothing. `out` grows by the length of `input` and a dot
+    /// for each of its lines that begins with one.
+    ///
+    /// ```
+    /// use ehlo_codec::Stuffer;
+    ///
+    /// let (mut stuffer, mut wire) = (Stuffer::new(), Vec::new());
+    /// stuffer.stuff_into(b".hidden\r\nend", &mut wire)?;
+    /// wire.extend_from_slice(stuffer.finish()?);
+    /// assert_eq!(wire, b"..hidden\r\nend\r\n.\r\n");
+    /// # Ok::<(), ehlo_codec::StuffError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StuffError`] at a CR or LF that stands alone; `out` then holds a beginning of the message, which is not to be sent.
+    pub fn stuff_into(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), StuffError> {
+        let mut rest = input;
+        loop {
+            let (used, piece) = self.next(rest)?;
+            rest = &rest[used..];
+            match piece {
+                Stuffed::Bytes(bytes) => out.extend_from_slice(bytes),
+                Stuffed::Dot => out.push(b'.'),
+                Stuffed::NeedMore => return Ok(()),
             }
         }
-        after_cr &= end == 1;
-        self.state = match &input[..end] {
-            [.., b'\r', b'\n'] => State::LineStart,
-            [b'\n'] if after_cr => State::LineStart,
-            [.., b'\r'] => State::Cr,
-            _ => State::Text,
-        };
-        self.offset += end as u64;
-        Ok((end, Stuffed::Bytes(&input[..end])))
     }
 
     /// What ends the message: `.` CRLF, behind a CRLF if its last line has none.
@@ -156,10 +162,10 @@ impl Stuffer {
     ///
     /// [`StuffError`] if the message ends in a CR.
     pub const fn finish(self) -> Result<&'static [u8], StuffError> {
-        match self.state {
-            State::LineStart => Ok(b".\r\n"),
-            State::Text => Ok(b"\r\n.\r\n"),
-            State::Cr => Err(StuffError { kind: LineEnding::BareCr, offset: self.offset - 1 }),
+        match self.place {
+            Place::LineStart => Ok(b".\r\n"),
+            Place::Text => Ok(b"\r\n.\r\n"),
+            Place::Cr => Err(StuffError { kind: LineEnding::BareCr, offset: self.offset - 1 }),
         }
     }
 }
