@@ -107,4 +107,4 @@ macro_rules! targets {
     };
 }
 
-targets! { line_framer data_decoder command reply_reader ehlo_reply server_session client_session }
+targets! { line_framer data_decoder stuffer chunk_decoder command reply_reader ehlo_reply server_session client_session }
