@@ -122,6 +122,12 @@ fn measure(policy: impl Policy, tls: Option<(TlsConfig, Arc<ClientConfig>)>) -> 
     reach(WARM_UP);
     open.send(()).unwrap();
     let count = allocation_counter::measure(|| reach(WARM_UP + COUNTED)).count_total;
+    // The client says QUIT before the server can tell it to go.
+    runtime.block_on(async {
+        while !peer.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
     stop.send(()).unwrap();
     runtime.block_on(server).unwrap();
     peer.join().unwrap();
