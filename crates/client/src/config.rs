@@ -1,6 +1,6 @@
 //! What a client session is told before it begins.
 
-use ehlo_codec::{ClientId, Domain, PathFault, ReplyLimits};
+use ehlo_codec::{ClientId, Domain, DomainBuf, PathFault, ReplyLimits};
 use std::time::{Duration, Instant};
 
 /// How long the client waits for the server, at the least, before it gives up. The defaults are those of RFC 5321 §4.5.3.2.
@@ -55,7 +55,7 @@ pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
 /// The settings of a [`Session`](crate::Session), shared by any number of them.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) name: String,
+    pub(crate) name: DomainBuf,
     pub(crate) pipelining: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) reply_limits: ReplyLimits,
@@ -73,9 +73,8 @@ impl Config {
     ///
     /// [`PathFault`] if it is neither.
     pub fn new(name: &str) -> Result<Self, PathFault> {
-        Domain::parse(name)?;
         Ok(Self {
-            name: name.to_owned(),
+            name: DomainBuf::from(Domain::parse(name)?),
             pipelining: true,
             timeouts: Timeouts::default(),
             reply_limits: ReplyLimits::default(),
@@ -112,6 +111,6 @@ impl Config {
     }
 
     pub(crate) fn client_id(&self) -> ClientId<'_> {
-        if self.name.starts_with('[') { Domain::Literal(&self.name) } else { Domain::Name(&self.name) }
+        self.name.as_domain()
     }
 }

@@ -8,7 +8,9 @@ use crate::event::{
     ApiMisuse, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId,
 };
 use crate::script::Script;
-use ehlo_codec::{BodyType, Capabilities, Command, Extension, Params, ReplyCode, ReplyReader, ReplyStep, ReplyView};
+use ehlo_codec::{
+    BodyType, Capabilities, Command, Extension, RcptParams, ReplyCode, ReplyReader, ReplyStep, ReplyView,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -215,7 +217,7 @@ impl Session {
         }
         self.write_mail(envelope);
         for (i, &to) in (0..).zip(envelope.to) {
-            self.script.push(Stage::Rcpt(i), &Command::Rcpt { to, params: Params::NONE });
+            self.script.push(Stage::Rcpt(i), &Command::Rcpt { to, params: RcptParams::NONE });
         }
         self.script.push(Stage::Data, &Command::Data);
 

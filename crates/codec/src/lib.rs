@@ -24,7 +24,7 @@
 //! let Framed::Line(line) = frame else { panic!("a whole line is there") };
 //! let Ok(Command::Mail { from, params }) = Command::parse(line) else { panic!("it is a MAIL command") };
 //! assert_eq!(from.to_string(), "<ada@example.org>");
-//! assert_eq!(params.get("size").and_then(|p| p.value), Some("1000"));
+//! assert_eq!(params.size(), Some(1000));
 //! assert_eq!(&input[used..][..4], b"RCPT");
 //! ```
 //!
@@ -46,25 +46,35 @@ mod scan;
 mod stuff;
 mod text;
 mod timestamp;
+mod xtext;
 
 pub use capability::{
-    Auth, Capabilities, Capability, CapabilityError, EhloError, EhloReply, EhloWriteError, Extension, FutureRelease, Limit,
-    Limits, Words, write_ehlo_reply,
+    Auth, Capabilities, Capability, CapabilityError, EhloError, EhloReply, EhloWriteError, Extension, FutureRelease,
+    Limit, Limits, Words, write_ehlo_reply,
 };
 pub use chunk::{ChunkDecoder, ChunkStep, LineCheck};
-pub use command::{BodyType, Command, CommandLine, SyntaxError};
+pub use command::{
+    AuthResponse, Base64, BurlUri, Command, CommandBuf, CommandLine, DomainList, EtrnNode, EtrnOption, MechanismName,
+    ObsoleteVerb, SyntaxError,
+};
 pub use data::{DataDecoder, DataFaults, DataStep};
 pub use ehlo_codes as codes;
 pub use ehlo_codes::{EnhancedCode, ReplyClass, ReplyCode, Verb};
 pub use line::{Framed, LineFault, LineFramer};
-pub use param::{Param, ParamFault, Params};
+pub use param::{
+    BodyType, ByMode, DeliverBy, Expiry, MailParam, MailParams, MailParamsBuf, Notify, OriginalRecipient, Param,
+    ParamFault, Params, Priority, RcptParam, RcptParams, RcptParamsBuf, RecipientValidSince, Return, Tracking,
+};
 pub use path::{
-    ClientId, Domain, ForwardPath, MAX_DOMAIN, MAX_LOCAL_PART, Mailbox, PathFault, Postmaster, ReversePath,
+    ClientId, Domain, DomainBuf, ForwardPath, ForwardPathBuf, MAX_DOMAIN, MAX_LOCAL_PART, Mailbox, MailboxBuf,
+    PathFault, Postmaster, ReversePath, ReversePathBuf,
 };
 pub use reply::{MAX_REPLY_LINE, Reply, ReplyError};
 pub use reply_reader::{ReplyFault, ReplyLimits, ReplyReader, ReplyStep, ReplyView};
 pub use stuff::{LineEnding, StuffError, Stuffed, Stuffer};
+pub use text::Text;
 pub use timestamp::{MAX_FRACTION_DIGITS, Timestamp, TimestampError};
+pub use xtext::XText;
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

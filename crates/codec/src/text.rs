@@ -1,4 +1,136 @@
-//! Character classes of RFC 5321 §4.1.2 and RFC 5234 appendix B.
+//! Character classes of RFC 5321 §4.1.2, RFC 5234 appendix B and RFC 6531 §3.3, and checked text.
+
+use core::fmt;
+
+/// `atext` (RFC 5322 §3.2.3).
+pub(crate) const ATEXT: u8 = 1;
+/// `Let-dig`.
+pub(crate) const LET_DIG: u8 = 1 << 1;
+/// `Let-dig` and `-`: what a label or an `esmtp-keyword` is made of.
+pub(crate) const LDH: u8 = 1 << 2;
+/// `esmtp-value`: 33-60 and 62-126.
+pub(crate) const VALUE: u8 = 1 << 3;
+/// `qtextSMTP`: 32-33, 35-91 and 93-126.
+pub(crate) const QTEXT: u8 = 1 << 4;
+/// Printable ASCII, space and TAB.
+pub(crate) const TEXT: u8 = 1 << 5;
+/// `xchar` (RFC 3461 §4): 33-126 without `+` and `=`.
+pub(crate) const XCHAR: u8 = 1 << 6;
+/// A byte of a character beyond ASCII.
+pub(crate) const HIGH: u8 = 1 << 7;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        let mut class = 0;
+        if b.is_ascii_alphanumeric() {
+            class |= LET_DIG | LDH | ATEXT;
+        }
+        if b == b'-' {
+            class |= LDH;
+        }
+        if matches!(
+            b,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^' | b'_' | b'`' | b'{'..=b'~'
+        ) {
+            class |= ATEXT;
+        }
+        if matches!(b, 33..=60 | 62..=126) {
+            class |= VALUE;
+            if b != b'+' {
+                class |= XCHAR;
+            }
+        }
+        if matches!(b, 32..=33 | 35..=91 | 93..=126) {
+            class |= QTEXT;
+        }
+        if matches!(b, b'\t' | 32..=126) {
+            class |= TEXT;
+        }
+        if !b.is_ascii() {
+            class = HIGH;
+        }
+        classes[i] = class;
+        i += 1;
+    }
+    classes
+};
+
+/// Whether a byte is of one of the classes.
+#[inline(always)]
+pub(crate) fn is(byte: u8, classes: u8) -> bool {
+    CLASSES[byte as usize] & classes != 0
+}
+
+/// The end of the run of bytes of those classes that begins at `from`.
+#[inline(always)]
+pub(crate) fn run(bytes: &[u8], from: usize, classes: u8) -> usize {
+    let mut i = from;
+    // Four at a time: a jump back for each byte would cost as much as the look-up.
+    while let Some([a, b, c, d]) = bytes.get(i..).and_then(<[u8]>::first_chunk) {
+        if !is(*a, classes) {
+            return i;
+        }
+        if !is(*b, classes) {
+            return i + 1;
+        }
+        if !is(*c, classes) {
+            return i + 2;
+        }
+        if !is(*d, classes) {
+            return i + 3;
+        }
+        i += 4;
+    }
+    while let Some(&byte) = bytes.get(i)
+        && is(byte, classes)
+    {
+        i += 1;
+    }
+    i
+}
+
+/// Whether all bytes are of those classes.
+pub(crate) fn all(bytes: &[u8], classes: u8) -> bool {
+    bytes.iter().all(|&b| is(b, classes))
+}
+
+/// Which characters an argument may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Charset {
+    /// RFC 5321.
+    Ascii,
+    /// RFC 6531 §3.3.
+    Utf8,
+}
+
+impl Charset {
+    /// What is allowed beside the classes of ASCII.
+    #[inline(always)]
+    pub(crate) const fn extra(self) -> u8 {
+        match self {
+            Self::Ascii => 0,
+            Self::Utf8 => HIGH,
+        }
+    }
+}
+
+/// What was checked to be text, as text. To look at it again costs less than to do so in every parse, of which few need it.
+#[inline]
+pub(crate) const fn text(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+/// Four letters in small form, for a comparison at once. Only the two forms of a letter become that letter.
+#[inline(always)]
+pub(crate) const fn four(letters: &[u8; 4]) -> u32 {
+    u32::from_be_bytes(*letters) | 0x2020_2020
+}
 
 /// Bytes as text, if all of them are ASCII.
 pub(crate) fn ascii(bytes: &[u8]) -> Option<&str> {
@@ -6,6 +138,7 @@ pub(crate) fn ascii(bytes: &[u8]) -> Option<&str> {
 }
 
 /// Splits trailing spaces off. RFC 5321 §4.1.1: receivers SHOULD tolerate white space before the CRLF.
+#[inline]
 pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
     let mut end = bytes.len();
     while end > 0 && matches!(bytes[end - 1], b' ' | b'\t') {
@@ -14,15 +147,42 @@ pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-/// `atext` of RFC 5322 §3.2.3.
-pub(crate) const fn is_atext(byte: u8) -> bool {
-    matches!(byte,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
-        | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^' | b'_' | b'`' | b'{' | b'|'
-        | b'}' | b'~')
+/// The argument of NOOP, HELP, VRFY or EXPN: text that cannot end its line early.
+///
+/// One or more printable characters, spaces and TABs, without white space at its end (RFC 5321 §4.1.1.6 to §4.1.1.9). In a command of
+/// an internationalized session also UTF-8 (RFC 6531 §3.7.4).
+///
+/// ```
+/// use ehlo_codec::Text;
+///
+/// assert_eq!(Text::new("Ada Lovelace").map(Text::as_str), Some("Ada Lovelace"));
+/// assert_eq!(Text::new("ada\r\nRSET"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    /// Checks a text; `None` if it is empty, ends in white space, or has a control character.
+    #[must_use]
+    pub fn new(text: &'a str) -> Option<Self> {
+        Self::with(text, Charset::Utf8)
+    }
+
+    pub(crate) fn with(text: &'a str, charset: Charset) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let ends_well = bytes.last().is_some_and(|b| !matches!(b, b' ' | b'\t'));
+        (ends_well && all(bytes, TEXT | charset.extra())).then_some(Self(text))
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
 }
 
-/// `esmtp-value` characters: 33-60 and 62-126.
-pub(crate) const fn is_esmtp_value(byte: u8) -> bool {
-    matches!(byte, 33..=60 | 62..=126)
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
 }

@@ -88,7 +88,7 @@ impl<'s> EnvelopeView<'s> {
         if name.is_empty() {
             return None;
         }
-        Some(if name.starts_with('[') { Domain::Literal(name) } else { Domain::Name(name) })
+        Domain::parse_utf8(name).ok()
     }
 
     /// Whether the peer said EHLO: `with ESMTP`, not `with SMTP`, in a `Received:` field (RFC 5321 §4.4, RFC 3848).

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::replies;
-use ehlo_codec::{BodyType, Extension, Params, Reply};
+use ehlo_codec::{BodyType, Extension, MailParam, Reply};
 
 /// What the parameters of MAIL say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) struct Row {
 /// A parameter of MAIL.
 pub(crate) struct MailParameter {
     pub(crate) keyword: &'static str,
-    pub(crate) read: fn(&Config, Option<&str>, &mut MailParams) -> Result<(), Reply>,
+    pub(crate) read: fn(&Config, MailParam<'_>, &mut MailParams) -> Result<(), Reply>,
 }
 
 const fn nothing(_: &Config, _: &mut Vec<u8>) {}
@@ -97,23 +97,26 @@ pub(crate) fn offered(offer: Offer<'_>) -> impl Iterator<Item = &'static Row> {
 }
 
 /// Reads the parameters of MAIL. Without EHLO there are none (RFC 5321 §4.1.1.11: what is not recognized is 555).
-pub(crate) fn read_mail_params(offer: Offer<'_>, extended: bool, params: &Params<'_>) -> Result<MailParams, Reply> {
+pub(crate) fn read_mail_params(
+    offer: Offer<'_>,
+    extended: bool,
+    params: &ehlo_codec::MailParams<'_>,
+) -> Result<MailParams, Reply> {
     let mut read = MailParams::default();
-    for param in params.iter() {
+    for param in params.raw().iter() {
         let row = offered(offer)
             .filter(|_| extended)
             .filter_map(|row| row.mail.as_ref())
             .find(|mail| mail.keyword.eq_ignore_ascii_case(param.keyword))
             .ok_or(replies::UNKNOWN_PARAMETER)?;
-        (row.read)(offer.config, param.value, &mut read)?;
+        (row.read)(offer.config, MailParam::from(param), &mut read)?;
     }
     Ok(read)
 }
 
-/// `size-value = 1*20DIGIT` (RFC 1870 §4). A number beyond 64 bits is a message larger than any limit.
-fn size(config: &Config, value: Option<&str>, params: &mut MailParams) -> Result<(), Reply> {
-    let digits = value.filter(|v| v.bytes().all(|b| b.is_ascii_digit())).ok_or(replies::BAD_SIZE)?;
-    let size = digits.parse().unwrap_or(u64::MAX);
+/// Whether a message of the size that is declared is too large (RFC 1870 §6.1). A number beyond 64 bits is larger than any limit.
+fn size(config: &Config, param: MailParam<'_>, params: &mut MailParams) -> Result<(), Reply> {
+    let MailParam::Size(size) = param else { return Err(replies::UNKNOWN_PARAMETER) };
     if size > config.limits.message_size {
         return Err(replies::TOO_LARGE);
     }
@@ -122,9 +125,9 @@ fn size(config: &Config, value: Option<&str>, params: &mut MailParams) -> Result
 }
 
 /// `body-value ::= "7BIT" / "8BITMIME"` (RFC 6152 §2).
-fn body(_: &Config, value: Option<&str>, params: &mut MailParams) -> Result<(), Reply> {
-    match value.and_then(BodyType::parse) {
-        Some(body @ (BodyType::SevenBit | BodyType::EightBitMime)) => {
+fn body(_: &Config, param: MailParam<'_>, params: &mut MailParams) -> Result<(), Reply> {
+    match param {
+        MailParam::Body(body @ (BodyType::SevenBit | BodyType::EightBitMime)) => {
             params.body = body;
             Ok(())
         }

@@ -1,7 +1,7 @@
 //! Decisions that the application takes.
 
 use crate::replies;
-use ehlo_codec::{ClientId, ForwardPath, Params, Reply, ReplyClass, ReversePath};
+use ehlo_codec::{ClientId, ForwardPath, MailParams, RcptParams, Reply, ReplyClass, ReversePath};
 use std::ops::BitOr;
 
 /// A set of questions that are asked.
@@ -216,14 +216,14 @@ pub enum Pending<'s> {
         /// Where reports go.
         from: ReversePath<'s>,
         /// The parameters as they came; those of the extensions on offer were checked.
-        params: Params<'s>,
+        params: MailParams<'s>,
     },
     /// A recipient.
     Rcpt {
         /// Whom the message is for.
         to: ForwardPath<'s>,
         /// The parameters as they came.
-        params: Params<'s>,
+        params: RcptParams<'s>,
     },
     /// The envelope, which is [`Session::envelope`](crate::Session::envelope).
     Data,

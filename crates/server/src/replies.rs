@@ -46,8 +46,7 @@ replies! {
     WITHIN_TRANSACTION = 503 (5, 5, 1) "Not within a transaction; RSET ends it";
     TLS_ACTIVE = 503 (5, 5, 1) "TLS is active already";
     TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
-    BAD_SIZE = 501 (5, 5, 4) "SIZE needs a number of octets";
-    BAD_BODY = 501 (5, 5, 4) "BODY must be 7BIT or 8BITMIME";
+    BAD_BODY = 501 (5, 5, 4) "BODY=BINARYMIME is not on offer";
     UNKNOWN_PARAMETER = 555 (5, 5, 4) "Parameter not recognized";
     TOO_LARGE = 552 (5, 3, 4) "Message larger than the limit";
     BARE_LINE_END = 550 (5, 6, 0) "Message has a CR or LF outside of CRLF; it cannot be taken safely";

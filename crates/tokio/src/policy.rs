@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use ehlo_server::codec::{ClientId, ForwardPath, Params, Reply, ReversePath};
+use ehlo_server::codec::{ClientId, ForwardPath, MailParams, RcptParams, Reply, ReversePath};
 use ehlo_server::{EnvelopeView, Questions, TlsInfo};
 
 use crate::sink::BodySink;
@@ -83,7 +83,7 @@ pub struct Mail<'a> {
     /// The sender.
     pub from: ReversePath<'a>,
     /// The parameters as they came.
-    pub params: Params<'a>,
+    pub params: MailParams<'a>,
 }
 
 /// RCPT.
@@ -95,7 +95,7 @@ pub struct Rcpt<'a> {
     /// The recipient.
     pub to: ForwardPath<'a>,
     /// The parameters as they came.
-    pub params: Params<'a>,
+    pub params: RcptParams<'a>,
 }
 
 /// VRFY.

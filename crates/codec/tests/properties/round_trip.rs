@@ -3,8 +3,8 @@
 use crate::strategies;
 
 use ehlo_codec::{
-    Command, Domain, EnhancedCode, ForwardPath, Framed, LineFramer, Mailbox, Params, Reply, ReplyCode, ReplyLimits,
-    ReplyReader, ReplyStep, ReversePath, Verb,
+    Command, Domain, EnhancedCode, ForwardPath, Framed, LineFramer, MailParams, Mailbox, ObsoleteVerb, Params,
+    RcptParams, Reply, ReplyCode, ReplyLimits, ReplyReader, ReplyStep, ReversePath, Text,
 };
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ proptest! {
         prop_assert_eq!(path.to_string(), &from[..]);
         let text = strategies::join(&params);
         let parsed = Params::parse(text.as_bytes()).expect("parameters");
-        let command = Command::Mail { from: path, params: parsed };
+        let command = Command::Mail { from: path, params: MailParams::parse(&text).expect("parameters") };
         written(&command, |read| assert_eq!(read, command));
         let pairs: Vec<_> = parsed.iter().map(|p| (p.keyword.to_owned(), p.value.map(str::to_owned))).collect();
         for (keyword, value) in &params {
@@ -47,7 +47,7 @@ proptest! {
         prop_assert!(rest.is_empty());
         prop_assert_eq!(path.to_string(), &to[..]);
         let text = strategies::join(&params);
-        let command = Command::Rcpt { to: path, params: Params::parse(text.as_bytes()).expect("parameters") };
+        let command = Command::Rcpt { to: path, params: RcptParams::parse(&text).expect("parameters") };
         written(&command, |read| assert_eq!(read, command));
     }
 
@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn greetings_and_plain_commands_come_back(name in strategies::domain(), text in "[!-~]([ -~]{0,40}[!-~])?") {
         let id = Domain::parse(&name).expect("a domain");
-        let argument = Some(text.as_bytes());
+        let argument = Text::new(&text).expect("text");
         for command in [
             Command::Ehlo(id),
             Command::Helo(id),
@@ -88,13 +88,13 @@ proptest! {
             Command::Rset,
             Command::Quit,
             Command::Noop(None),
-            Command::Noop(Some(&text)),
+            Command::Noop(Some(argument)),
             Command::Help(None),
-            Command::Help(Some(&text)),
-            Command::Vrfy(&text),
-            Command::Expn(&text),
-            Command::Other { verb: Verb::Etrn, argument },
-            Command::Other { verb: Verb::Etrn, argument: None },
+            Command::Help(Some(argument)),
+            Command::Vrfy { text: argument, smtputf8: false },
+            Command::Expn { text: argument, smtputf8: false },
+            Command::Obsolete { verb: ObsoleteVerb::Turn, argument: Some(argument) },
+            Command::Obsolete { verb: ObsoleteVerb::Turn, argument: None },
         ] {
             written(&command, |read| assert_eq!(read, command));
         }

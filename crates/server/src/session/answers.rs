@@ -47,7 +47,7 @@ impl Session {
             (Kind::Rcpt, Ok(Command::Rcpt { to, params })) => Pending::Rcpt { to, params },
             (Kind::Data, _) => Pending::Data,
             (Kind::Commit, _) => Pending::Commit { size: self.size },
-            (Kind::Vrfy, Ok(Command::Vrfy(text))) => Pending::Vrfy(text),
+            (Kind::Vrfy, Ok(Command::Vrfy { text, .. })) => Pending::Vrfy(text.as_str()),
             // The subject of a question was parsed before it was kept.
             _ => Pending::Nothing,
         }

@@ -7,7 +7,8 @@ use crate::question::{DataToken, HelloToken, MailToken, Question, Questions, Rcp
 use crate::replies;
 use crate::table::{self, Cell, State};
 use ehlo_codec::{
-    ClientId, Command, CommandLine, ForwardPath, Framed, LineFault, LineFramer, Params, Reply, ReversePath, Verb,
+    ClientId, Command, CommandLine, ForwardPath, Framed, LineFault, LineFramer, MailParams, RcptParams, Reply,
+    ReversePath, Verb,
 };
 use std::time::Instant;
 
@@ -98,7 +99,7 @@ impl Session {
             }
             Command::Noop(_) => self.reply(now, &replies::OK),
             Command::Help(_) => self.reply(now, &HELP),
-            Command::Vrfy(_) => {
+            Command::Vrfy { .. } => {
                 if self.config.questions.contains(Questions::VRFY) {
                     self.keep_subject(line);
                     let token = self.ask(now, Kind::Vrfy);
@@ -108,10 +109,7 @@ impl Session {
                 }
             }
             Command::Quit => self.close_with(now, &replies::BYE, CloseReason::Quit),
-            Command::Other { verb: Verb::Starttls, argument: None } => self.start_tls(now),
-            Command::Other { verb: Verb::Starttls, .. } => {
-                self.refuse_command(now, Some(Verb::Starttls), &ehlo_codec::SyntaxError::UnexpectedArgument.reply());
-            }
+            Command::StartTls => self.start_tls(now),
             // Verbs without a row do not come here.
             _ => self.bad_command(now, &replies::NOT_IMPLEMENTED),
         }
@@ -127,7 +125,7 @@ impl Session {
         }
     }
 
-    fn mail(&mut self, now: Instant, line: &[u8], from: ReversePath<'_>, params: &Params<'_>) {
+    fn mail(&mut self, now: Instant, line: &[u8], from: ReversePath<'_>, params: &MailParams<'_>) {
         if let Err(reply) = read_mail_params(self.offer(), self.envelope.extended, params) {
             return self.bad_command(now, &reply);
         }
@@ -141,7 +139,7 @@ impl Session {
     }
 
     /// MAIL is accepted.
-    pub(super) fn open_transaction(&mut self, now: Instant, from: ReversePath<'_>, params: &Params<'_>) {
+    pub(super) fn open_transaction(&mut self, now: Instant, from: ReversePath<'_>, params: &MailParams<'_>) {
         // They were read without a fault before the question was asked.
         let params = read_mail_params(self.offer(), self.envelope.extended, params).unwrap_or_default();
         self.envelope.set_sender(from, params);
@@ -149,7 +147,7 @@ impl Session {
         self.enter(now, State::Sender);
     }
 
-    fn rcpt(&mut self, now: Instant, line: &[u8], to: ForwardPath<'_>, params: &Params<'_>) {
+    fn rcpt(&mut self, now: Instant, line: &[u8], to: ForwardPath<'_>, params: &RcptParams<'_>) {
         // No extension on offer has a parameter for RCPT.
         if !params.is_empty() {
             return self.bad_command(now, &replies::UNKNOWN_PARAMETER);

@@ -1,17 +1,22 @@
 //! Paths, mailboxes and domains (RFC 5321 §4.1.2, §4.1.3).
 
-use crate::text::{ascii, is_atext};
-use alloc::borrow::Cow;
-use alloc::string::String;
+mod domain;
+mod mailbox;
+mod owned;
+
+pub use domain::{ClientId, Domain};
+pub use mailbox::Mailbox;
+pub use owned::{DomainBuf, ForwardPathBuf, MailboxBuf, ReversePathBuf};
+
+use crate::text::{self, ATEXT, Charset};
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use domain::domain_end;
+use mailbox::{dot_string_end, quoted_string};
 
 /// Most octets of a local part (RFC 5321 §4.5.3.1.1).
 pub const MAX_LOCAL_PART: usize = 64;
 /// Most octets of a domain (RFC 5321 §4.5.3.1.2).
 pub const MAX_DOMAIN: usize = 255;
-/// Most octets of a label of a domain (RFC 1035 §2.3.4).
-const MAX_LABEL: usize = 63;
 
 /// Why a path, mailbox or domain was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,203 +60,8 @@ impl fmt::Display for PathFault {
 
 impl core::error::Error for PathFault {}
 
-/// What stands behind the `@`: a domain name or an address literal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Domain<'a> {
-    /// `Domain`: labels with dots between them, as written.
-    Name(&'a str),
-    /// `address-literal`: with its brackets, as written (RFC 5321 §4.1.3).
-    Literal(&'a str),
-}
-
-impl<'a> Domain<'a> {
-    /// Reads a whole domain or address literal.
-    ///
-    /// ```abnf
-    /// Domain          = sub-domain *("." sub-domain)
-    /// sub-domain      = Let-dig [Ldh-str]
-    /// address-literal = "[" ( IPv4-address-literal / IPv6-address-literal / General-address-literal ) "]"
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`PathFault`] says what is wrong. A `General-address-literal` is refused: its tag must be one that a standard defines, and
-    /// none but `IPv6` is.
-    pub fn parse(text: &'a str) -> Result<Self, PathFault> {
-        if text.len() > MAX_DOMAIN {
-            return Err(PathFault::DomainTooLong);
-        }
-        if let Some(inner) = text.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or(PathFault::AddressLiteral)?;
-            literal(inner).ok_or(PathFault::AddressLiteral)?;
-            return Ok(Self::Literal(text));
-        }
-        if text.is_empty() || !text.split('.').all(is_sub_domain) {
-            return Err(PathFault::Domain);
-        }
-        Ok(Self::Name(text))
-    }
-
-    /// As it was written, brackets included.
-    #[must_use]
-    pub const fn as_str(&self) -> &'a str {
-        match self {
-            Self::Name(text) | Self::Literal(text) => text,
-        }
-    }
-
-    /// The address of an address literal.
-    #[must_use]
-    pub fn ip(&self) -> Option<core::net::IpAddr> {
-        match self {
-            Self::Name(_) => None,
-            Self::Literal(text) => literal(text.strip_prefix('[')?.strip_suffix(']')?),
-        }
-    }
-}
-
-impl fmt::Display for Domain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-fn is_sub_domain(label: &str) -> bool {
-    let bytes = label.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
-        return false;
-    };
-    bytes.len() <= MAX_LABEL
-        && first.is_ascii_alphanumeric()
-        && last.is_ascii_alphanumeric()
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
-}
-
-fn literal(inner: &str) -> Option<core::net::IpAddr> {
-    match inner.get(..5) {
-        Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => inner[5..].parse::<Ipv6Addr>().ok().map(Into::into),
-        _ => inner.parse::<Ipv4Addr>().ok().map(Into::into),
-    }
-}
-
-/// How a client names itself in EHLO or HELO: a domain, or an address literal (RFC 5321 §4.1.1.1).
-pub type ClientId<'a> = Domain<'a>;
-
-/// `Mailbox = Local-part "@" ( Domain / address-literal )`, syntax checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mailbox<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Mailbox<'a> {
-    /// Reads a whole mailbox, without brackets.
-    ///
-    /// # Errors
-    ///
-    /// [`PathFault`] says which part does not fit the grammar.
-    pub fn parse(text: &'a str) -> Result<Self, PathFault> {
-        if !text.is_ascii() {
-            return Err(PathFault::NonAscii);
-        }
-        let at = local_part(text.as_bytes())?;
-        match text.as_bytes().get(at) {
-            Some(b'@') => {}
-            None => return Err(PathFault::NoDomain),
-            Some(_) => return Err(PathFault::LocalPart),
-        }
-        Domain::parse(&text[at + 1..])?;
-        Ok(Self { text, at })
-    }
-
-    /// The whole, as it was written.
-    #[must_use]
-    pub const fn as_str(&self) -> &'a str {
-        self.text
-    }
-
-    /// The part before the `@`, as it was written: with quotes, if it had them. Only its own host may interpret it
-    /// (RFC 5321 §2.3.11), and upper and lower case are not the same in it (§2.4).
-    #[must_use]
-    pub fn local_part(&self) -> &'a str {
-        &self.text[..self.at]
-    }
-
-    /// What the local part means: without quotes and backslashes.
-    #[must_use]
-    pub fn unquoted_local_part(&self) -> Cow<'a, str> {
-        let local = self.local_part();
-        let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) else {
-            return Cow::Borrowed(local);
-        };
-        if !inner.contains('\\') {
-            return Cow::Borrowed(inner);
-        }
-        let mut plain = String::with_capacity(inner.len());
-        let mut chars = inner.chars();
-        while let Some(c) = chars.next() {
-            plain.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
-        }
-        Cow::Owned(plain)
-    }
-
-    /// The part behind the `@`.
-    #[must_use]
-    pub fn domain(&self) -> Domain<'a> {
-        let text = &self.text[self.at + 1..];
-        if text.starts_with('[') { Domain::Literal(text) } else { Domain::Name(text) }
-    }
-
-    /// Whether the local part is `postmaster` in any case, quoted or not (RFC 5321 §4.5.1).
-    #[must_use]
-    pub fn is_postmaster(&self) -> bool {
-        self.unquoted_local_part().eq_ignore_ascii_case("postmaster")
-    }
-}
-
-impl fmt::Display for Mailbox<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
-    }
-}
-
-/// The length of the `Local-part` at the front: `Dot-string / Quoted-string`.
-fn local_part(bytes: &[u8]) -> Result<usize, PathFault> {
-    let end = if bytes.first() == Some(&b'"') { quoted_string(bytes)? } else { dot_string(bytes)? };
-    if end > MAX_LOCAL_PART { Err(PathFault::LocalPartTooLong) } else { Ok(end) }
-}
-
-/// `Dot-string = Atom *("." Atom)`
-fn dot_string(bytes: &[u8]) -> Result<usize, PathFault> {
-    let mut after_dot = true;
-    let mut end = 0;
-    for &byte in bytes {
-        match byte {
-            b'.' if after_dot => return Err(PathFault::LocalPart),
-            b'.' => after_dot = true,
-            byte if is_atext(byte) => after_dot = false,
-            _ => break,
-        }
-        end += 1;
-    }
-    if after_dot { Err(PathFault::LocalPart) } else { Ok(end) }
-}
-
-/// `Quoted-string = DQUOTE *QcontentSMTP DQUOTE`
-fn quoted_string(bytes: &[u8]) -> Result<usize, PathFault> {
-    let mut i = 1;
-    loop {
-        match bytes.get(i) {
-            Some(b'"') => return Ok(i + 1),
-            Some(b'\\') if matches!(bytes.get(i + 1), Some(32..=126)) => i += 2,
-            Some(32..=33 | 35..=91 | 93..=126) => i += 1,
-            _ => return Err(PathFault::LocalPart),
-        }
-    }
-}
-
 /// The argument of MAIL FROM: a mailbox, or `<>` (RFC 5321 §4.1.2 `Reverse-path`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReversePath<'a> {
     /// `<>`: whoever gets the message must not answer it with a report (RFC 5321 §4.5.5).
     Null,
@@ -268,11 +78,35 @@ impl<'a> ReversePath<'a> {
     ///
     /// [`PathFault`] says what does not fit the grammar.
     pub fn parse_prefix(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), PathFault> {
+        Self::with(bytes, Charset::Ascii)
+    }
+
+    /// The same, with characters beyond ASCII in the mailbox (RFC 6531 §3.3).
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what does not fit the grammar.
+    pub fn parse_prefix_utf8(text: &'a str) -> Result<(Self, &'a str), PathFault> {
+        let (path, rest) = Self::with(text.as_bytes(), Charset::Utf8)?;
+        Ok((path, text::text(rest)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn with(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+        if let Some((mailbox, rest)) = ordinary(bytes, charset) {
+            return Ok((Self::Mailbox(mailbox), rest));
+        }
+        Self::odd(bytes, charset)
+    }
+
+    /// By the whole grammar, and the fault where there is one.
+    #[inline(never)]
+    fn odd(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
         if let Some(rest) = bytes.strip_prefix(b"<>") {
             return Ok((Self::Null, rest));
         }
-        let (inner, rest) = bracketed(bytes)?;
-        Ok((Self::Mailbox(Mailbox::parse(inner)?), rest))
+        let (inner, rest) = bracketed(bytes, charset)?;
+        Ok((Self::Mailbox(Mailbox::with(inner, charset)?), rest))
     }
 
     /// The mailbox, unless it is the null path.
@@ -281,6 +115,15 @@ impl<'a> ReversePath<'a> {
         match self {
             Self::Null => None,
             Self::Mailbox(mailbox) => Some(*mailbox),
+        }
+    }
+
+    /// Without brackets, as bytes; empty for the null path.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Null => &[],
+            Self::Mailbox(mailbox) => mailbox.as_bytes(),
         }
     }
 
@@ -312,7 +155,7 @@ impl fmt::Display for ReversePath<'_> {
 /// use ehlo_codec::ForwardPath;
 /// let unchecked = ForwardPath::Postmaster("Postmaster>\r\nRCPT TO:<eve@example.org");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Postmaster<'a>(&'a str);
 
 impl<'a> Postmaster<'a> {
@@ -330,7 +173,7 @@ impl<'a> Postmaster<'a> {
 }
 
 /// The argument of RCPT TO: a mailbox, or `<Postmaster>` (RFC 5321 §4.1.1.3 `Forward-path`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForwardPath<'a> {
     /// `<Postmaster>` without a domain. Every server takes it (RFC 5321 §4.5.1).
     Postmaster(Postmaster<'a>),
@@ -347,11 +190,35 @@ impl<'a> ForwardPath<'a> {
     ///
     /// [`PathFault`] says what does not fit the grammar; `<>` is no forward-path.
     pub fn parse_prefix(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), PathFault> {
-        let (inner, rest) = bracketed(bytes)?;
+        Self::with(bytes, Charset::Ascii)
+    }
+
+    /// The same, with characters beyond ASCII in the mailbox (RFC 6531 §3.3).
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what does not fit the grammar; `<>` is no forward-path.
+    pub fn parse_prefix_utf8(text: &'a str) -> Result<(Self, &'a str), PathFault> {
+        let (path, rest) = Self::with(text.as_bytes(), Charset::Utf8)?;
+        Ok((path, text::text(rest)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn with(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+        if let Some((mailbox, rest)) = ordinary(bytes, charset) {
+            return Ok((Self::Mailbox(mailbox), rest));
+        }
+        Self::odd(bytes, charset)
+    }
+
+    /// By the whole grammar, and the fault where there is one.
+    #[inline(never)]
+    fn odd(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+        let (inner, rest) = bracketed(bytes, charset)?;
         if let Some(postmaster) = Postmaster::parse(inner) {
             return Ok((Self::Postmaster(postmaster), rest));
         }
-        Ok((Self::Mailbox(Mailbox::parse(inner)?), rest))
+        Ok((Self::Mailbox(Mailbox::with(inner, charset)?), rest))
     }
 
     /// The mailbox, unless it is `<Postmaster>` alone.
@@ -360,6 +227,15 @@ impl<'a> ForwardPath<'a> {
         match self {
             Self::Postmaster(_) => None,
             Self::Mailbox(mailbox) => Some(*mailbox),
+        }
+    }
+
+    /// Without brackets, as bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Postmaster(postmaster) => postmaster.as_str().as_bytes(),
+            Self::Mailbox(mailbox) => mailbox.as_bytes(),
         }
     }
 
@@ -379,24 +255,45 @@ impl fmt::Display for ForwardPath<'_> {
     }
 }
 
-/// `Path = "<" [ A-d-l ":" ] Mailbox ">"`: gives the mailbox's text, and what follows the path.
-fn bracketed(bytes: &[u8]) -> Result<(&str, &[u8]), PathFault> {
+/// `"<" Dot-string "@" Domain ">"`, which is nearly every path there is, and what follows it.
+///
+/// In [`Charset::Utf8`] the bytes must be UTF-8.
+#[inline(always)]
+fn ordinary(bytes: &[u8], charset: Charset) -> Option<(Mailbox<'_>, &[u8])> {
+    if bytes.first() != Some(&b'<') {
+        return None;
+    }
+    let at = dot_string_end(bytes, 1, ATEXT | charset.extra())?;
+    if bytes.get(at) != Some(&b'@') || at > MAX_LOCAL_PART + 1 {
+        return None;
+    }
+    let close = domain_end(bytes, at + 1)?;
+    if bytes.get(close) != Some(&b'>') || close - at > MAX_DOMAIN + 1 {
+        return None;
+    }
+    Some((Mailbox::checked(bytes.get(1..close)?, at - 1), bytes.get(close + 1..)?))
+}
+
+/// What stands in the brackets behind a source route, and what follows the path: `Path = "<" [ A-d-l ":" ] Mailbox ">"`.
+fn bracketed(bytes: &[u8], charset: Charset) -> Result<(&str, &[u8]), PathFault> {
     let inner = bytes.strip_prefix(b"<").ok_or(PathFault::Brackets)?;
-    let inner = if inner.first() == Some(&b'@') { &inner[route(inner)?..] } else { inner };
+    let inner = if inner.first() == Some(&b'@') { &inner[route(inner, charset)?..] } else { inner };
     // A `>` within quotes is part of the local part.
-    let quoted = if inner.first() == Some(&b'"') { quoted_string(inner)? } else { 0 };
+    let quoted = if inner.first() == Some(&b'"') { quoted_string(inner, charset)? } else { 0 };
     let close = inner[quoted..].iter().position(|&b| b == b'>').ok_or(PathFault::Brackets)? + quoted;
-    let text = ascii(&inner[..close]).ok_or(PathFault::NonAscii)?;
+    let text = core::str::from_utf8(&inner[..close]).map_err(|_| PathFault::NonAscii)?;
+    if charset == Charset::Ascii && !text.is_ascii() {
+        return Err(PathFault::NonAscii);
+    }
     Ok((text, &inner[close + 1..]))
 }
 
 /// The length of `A-d-l ":"`, where `A-d-l = At-domain *( "," At-domain )` and `At-domain = "@" Domain`.
-fn route(bytes: &[u8]) -> Result<usize, PathFault> {
+fn route(bytes: &[u8], charset: Charset) -> Result<usize, PathFault> {
     let colon = bytes.iter().position(|&b| b == b':').ok_or(PathFault::Route)?;
-    let text = ascii(&bytes[..colon]).ok_or(PathFault::NonAscii)?;
-    let well_formed = text
-        .split(',')
-        .all(|hop| hop.strip_prefix('@').is_some_and(|d| matches!(Domain::parse(d), Ok(Domain::Name(_)))));
+    let well_formed = bytes[..colon]
+        .split(|&b| b == b',')
+        .all(|hop| hop.strip_prefix(b"@").is_some_and(|d| Domain::with(d, charset).is_ok_and(|d| !d.is_literal())));
     if well_formed { Ok(colon + 1) } else { Err(PathFault::Route) }
 }
 

@@ -1,0 +1,156 @@
+//! Domains and address literals (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3).
+
+use super::{MAX_DOMAIN, PathFault};
+use crate::text::{self, Charset, LDH, is, run};
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Most octets of a label of a domain (RFC 1035 §2.3.4); of one beyond ASCII, the most characters.
+const MAX_LABEL: usize = 63;
+
+/// What stands behind the `@`, or behind EHLO: a domain name or an address literal, syntax checked.
+///
+/// ```
+/// use ehlo_codec::Domain;
+///
+/// assert!(!Domain::parse("mx.example.com")?.is_literal());
+/// assert_eq!(Domain::parse("[IPv6:::1]")?.ip(), Some("::1".parse().unwrap()));
+/// assert!(Domain::parse("mx.example.com\r\nRSET").is_err());
+/// # Ok::<(), ehlo_codec::PathFault>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Domain<'a>(&'a [u8]);
+
+/// How a client names itself in EHLO or HELO: a domain, or an address literal (RFC 5321 §4.1.1.1).
+pub type ClientId<'a> = Domain<'a>;
+
+impl<'a> Domain<'a> {
+    /// Reads a whole domain or address literal.
+    ///
+    /// ```abnf
+    /// Domain          = sub-domain *("." sub-domain)
+    /// sub-domain      = Let-dig [Ldh-str]
+    /// address-literal = "[" ( IPv4-address-literal / IPv6-address-literal / General-address-literal ) "]"
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what is wrong. A `General-address-literal` is refused: its tag must be one that a standard defines, and
+    /// none but `IPv6` is.
+    pub fn parse(text: &'a str) -> Result<Self, PathFault> {
+        Self::with(text.as_bytes(), Charset::Ascii)
+    }
+
+    /// The same, with labels beyond ASCII (`U-label`, RFC 6531 §3.3). Whether such a label is a valid one of IDNA is not checked: that needs
+    /// tables of Unicode, and a resolver does it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse).
+    pub fn parse_utf8(text: &'a str) -> Result<Self, PathFault> {
+        Self::with(text.as_bytes(), Charset::Utf8)
+    }
+
+    /// Bytes that are ASCII or were checked to be UTF-8 give a domain; others a fault.
+    #[inline(always)]
+    pub(crate) fn with(bytes: &'a [u8], charset: Charset) -> Result<Self, PathFault> {
+        if domain_end(bytes, 0) == Some(bytes.len()) && bytes.len() <= MAX_DOMAIN {
+            return Ok(Self(bytes));
+        }
+        let text = core::str::from_utf8(bytes).map_err(|_| PathFault::NonAscii)?;
+        Self::odd(text, charset)
+    }
+
+    /// Whatever is not made of ordinary labels.
+    #[cold]
+    fn odd(text: &'a str, charset: Charset) -> Result<Self, PathFault> {
+        if text.len() > MAX_DOMAIN {
+            return Err(PathFault::DomainTooLong);
+        }
+        if let Some(inner) = text.strip_prefix('[') {
+            let inner = inner.strip_suffix(']').ok_or(PathFault::AddressLiteral)?;
+            literal(inner).ok_or(PathFault::AddressLiteral)?;
+            return Ok(Self(text.as_bytes()));
+        }
+        if charset == Charset::Ascii && !text.is_ascii() {
+            return Err(PathFault::NonAscii);
+        }
+        if text.split('.').all(is_label) { Ok(Self(text.as_bytes())) } else { Err(PathFault::Domain) }
+    }
+
+    /// What was checked before.
+    pub(crate) const fn checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// As it was written, brackets included.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        text::text(self.0)
+    }
+
+    /// The same as bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether it is an address literal, in brackets (RFC 5321 §4.1.3).
+    #[must_use]
+    pub const fn is_literal(&self) -> bool {
+        matches!(self.0, [b'[', ..])
+    }
+
+    /// The address of an address literal.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        literal(self.as_str().strip_prefix('[')?.strip_suffix(']')?)
+    }
+}
+
+impl fmt::Display for Domain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Domain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Domain").field(&self.as_str()).finish()
+    }
+}
+
+/// Where the domain of ordinary ASCII labels that begins at `from` ends.
+#[inline(always)]
+pub(crate) fn domain_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let start = at;
+        at = run(bytes, at, LDH);
+        match bytes.get(start..at) {
+            Some([first, .., last]) if *first != b'-' && *last != b'-' && at - start <= MAX_LABEL => {}
+            Some([only]) if *only != b'-' => {}
+            _ => return None,
+        }
+        if bytes.get(at) != Some(&b'.') {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// `sub-domain`, or a label beyond ASCII.
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && label.chars().count() <= MAX_LABEL
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.chars().all(|c| u8::try_from(c).map_or(true, |b| !b.is_ascii() || is(b, LDH)))
+}
+
+fn literal(inner: &str) -> Option<IpAddr> {
+    match inner.get(..5) {
+        Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => inner[5..].parse::<Ipv6Addr>().ok().map(Into::into),
+        _ => inner.parse::<Ipv4Addr>().ok().map(Into::into),
+    }
+}
