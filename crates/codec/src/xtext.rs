@@ -1,6 +1,6 @@
 //! `xtext`: any octets as characters that a parameter may have (RFC 3461 §4).
 
-use crate::text::{Charset, XCHAR, is};
+use crate::text::{Charset, TEXT, XCHAR, is};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -72,6 +72,21 @@ impl<'a> XText<'a> {
             b'+' => Some(bytes.next().and_then(digit)? << 4 | bytes.next().and_then(digit)?),
             byte => Some(byte),
         })
+    }
+
+    /// Whether no octet in it was encoded but printable ASCII, space and TAB: it may then stand in a report (RFC 3461 §4.2, §4.4).
+    pub(crate) fn is_printable(self) -> bool {
+        let mut bytes = self.0.bytes();
+        while let Some(byte) = bytes.next() {
+            // Two digits stand behind it.
+            if byte == b'+'
+                && let (Some(high), Some(low)) = (bytes.next().and_then(digit), bytes.next().and_then(digit))
+                && !is(high << 4 | low, TEXT)
+            {
+                return false;
+            }
+        }
+        true
     }
 
     /// Writes octets as `xtext`; only what may stand for itself does.

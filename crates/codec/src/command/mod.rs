@@ -65,14 +65,14 @@ pub enum Command<'a> {
     Rset,
     /// `VRFY` (RFC 5321 §4.1.1.6).
     Vrfy {
-        /// A user's name or a mailbox.
+        /// A user's name or a mailbox. A last word SMTPUTF8 in it is read back as the flag beside it.
         text: Text<'a>,
         /// The client takes UTF-8 in the reply (RFC 6531 §3.7.4.2).
         smtputf8: bool,
     },
     /// `EXPN` (RFC 5321 §4.1.1.7).
     Expn {
-        /// The name of a mailing list.
+        /// The name of a mailing list. A last word SMTPUTF8 in it is read back as the flag beside it.
         text: Text<'a>,
         /// The client takes UTF-8 in the reply (RFC 6531 §3.7.4.2).
         smtputf8: bool,
@@ -89,7 +89,7 @@ pub enum Command<'a> {
     Auth {
         /// The SASL mechanism.
         mechanism: MechanismName<'a>,
-        /// The first response, if it comes with the command; `=` for an empty one.
+        /// The first response, if it comes with the command; `=` for an empty one, which is what an empty text is written as.
         initial_response: Option<Base64<'a>>,
     },
     /// `ETRN` (RFC 1985 §5.1).

@@ -162,11 +162,11 @@ impl<'a> CommandLine<'a> {
         self.text(charset)?.ok_or(SyntaxError::MissingArgument)
     }
 
-    /// What VRFY and EXPN ask about: `String [SP "SMTPUTF8"]` (RFC 6531 §3.7.4.2). Without SMTPUTF8 on offer, the word is part of the string.
+    /// What VRFY and EXPN ask about: `String [SP "SMTPUTF8"]` (RFC 6531 §3.7.4.2). The word is no part of the string in either way of
+    /// reading: without quotes a string has no space (RFC 5321 §4.1.2).
     fn name(&self, charset: Charset) -> Result<(Text<'a>, bool), SyntaxError> {
         let text = self.required(charset)?;
-        if charset == Charset::Utf8
-            && let Some((name, word)) = text.as_str().rsplit_once(' ')
+        if let Some((name, word)) = text.as_str().rsplit_once(' ')
             && word.eq_ignore_ascii_case("SMTPUTF8")
             && let Some(name) = Text::with(name, charset)
         {

@@ -146,13 +146,23 @@ macro_rules! params {
             }
 
             fn note(&mut self, keyword: &[u8], value: Option<&[u8]>) -> Result<bool, ParamFault> {
-                self.params.known.note::<$table>(keyword, value, self.charset)
+                let known = self.params.known.note::<$table>(keyword, value, self.charset)?;
+                if known && let Some(value) = value {
+                    self.params.keep(keyword, value);
+                }
+                Ok(known)
             }
         }
 
         impl Default for $name<'_> {
             fn default() -> Self {
                 Self::NONE
+            }
+        }
+
+        impl core::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
             }
         }
 

@@ -93,11 +93,14 @@ fn rarely_valid(number: u8, value: Option<&[u8]>, charset: Charset) -> bool {
     let Ok(value) = core::str::from_utf8(value) else { return false };
     match number {
         RET => Return::parse(value).is_some(),
-        ENVID => value.len() <= MailParams::MAX_ENVID && XText::with(value, Charset::Ascii).is_some(),
+        ENVID => {
+            value.len() <= MailParams::MAX_ENVID && XText::with(value, Charset::Ascii).is_some_and(XText::is_printable)
+        }
         AUTH | ALT_ADDRESS | SUBMITTER => XText::with(value, charset).is_some(),
         BY => DeliverBy::parse(value).is_some(),
         HOLDFOR => value::seconds(value).is_some_and(|s| s > 0 && !value.starts_with('0')),
-        HOLDUNTIL => Timestamp::parse(value).is_ok(),
+        // In UTC (RFC 4865 §3).
+        HOLDUNTIL => value.ends_with(['Z', 'z']) && Timestamp::parse(value).is_ok(),
         MT_PRIORITY => Priority::parse(value).is_some(),
         MTRK => Tracking::parse(value).is_some(),
         SOLICIT => value::is_solicitation(value),
@@ -120,7 +123,7 @@ fn rarely_valid(number: u8, value: Option<&[u8]>, charset: Charset) -> bool {
 /// assert_eq!(params.unknown().next().map(|p| p.keyword), Some("X-NEW"));
 /// # Ok::<(), ehlo_codec::ParamFault>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MailParams<'a> {
     known: Known<'a>,
     /// SIZE and BODY come with nearly every message.
@@ -183,6 +186,15 @@ impl<'a> MailParams<'a> {
         }
     }
 
+    /// Keeps the value of SIZE or BODY, which was found to be valid, when it is not written in the usual way.
+    fn keep(&mut self, keyword: &[u8], value: &[u8]) {
+        match MailTable::number(keyword) {
+            Some(SIZE) => self.size = octets(value).unwrap_or(u64::MAX),
+            Some(BODY) => self.body = BodyType::from_bytes(value).unwrap_or_default(),
+            _ => {}
+        }
+    }
+
     /// SIZE: the octets of the message, as far as the client knows (RFC 1870 §6). A number of up to twenty digits that is beyond 64 bits is
     /// `u64::MAX`, larger than any limit.
     #[must_use]
@@ -202,7 +214,7 @@ impl<'a> MailParams<'a> {
         self.known.value::<MailTable>(RET).and_then(Return::parse)
     }
 
-    /// ENVID: a name for the envelope, which reports repeat (RFC 3461 §4.4).
+    /// ENVID: a name for the envelope, which reports repeat (RFC 3461 §4.4). What it decodes to is printable.
     #[must_use]
     pub fn envid(&self) -> Option<XText<'a>> {
         self.known.value::<MailTable>(ENVID).and_then(XText::parse)
@@ -232,7 +244,7 @@ impl<'a> MailParams<'a> {
         self.known.value::<MailTable>(HOLDFOR).and_then(value::seconds)
     }
 
-    /// HOLDUNTIL: until when the message is held (RFC 4865 §3). It excludes HOLDFOR.
+    /// HOLDUNTIL: until when the message is held, in UTC (RFC 4865 §3). It excludes HOLDFOR.
     #[must_use]
     pub fn hold_until(&self) -> Option<Timestamp> {
         self.known.value::<MailTable>(HOLDUNTIL).and_then(|v| Timestamp::parse(v).ok())

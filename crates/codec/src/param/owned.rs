@@ -25,26 +25,33 @@ macro_rules! owned {
             /// was added then.
             pub fn push(&mut self, param: $param<'_>) -> Result<&mut Self, ParamFault> {
                 let length = self.0.len();
-                let added = self.try_push(&param.to_string());
+                let added = self.try_push(&param, &param.to_string());
                 if added.is_err() {
                     self.0.truncate(length);
                 }
                 added.map(|()| self)
             }
 
-            fn try_push(&mut self, text: &str) -> Result<(), ParamFault> {
+            fn try_push(&mut self, param: &$param<'_>, text: &str) -> Result<(), ParamFault> {
                 let (keyword, value) = match text.split_once('=') {
                     Some((keyword, value)) => (keyword, Some(value)),
                     None => (text, None),
                 };
-                if !is_param(&Param { keyword, value }) {
+                let read = Param { keyword, value };
+                if !is_param(&read) {
                     return Err(ParamFault::Syntax);
                 }
                 if !self.0.is_empty() {
                     self.0.push(' ');
                 }
                 self.0.push_str(text);
-                $view::parse_utf8(&self.0).map(|_| ())
+                $view::parse_utf8(&self.0)?;
+                // A value that is put together of parts must come apart in the same place.
+                if matches!(param, $param::Other(_)) || $param::from(read) == *param {
+                    Ok(())
+                } else {
+                    Err(ParamFault::Syntax)
+                }
             }
 
             /// The parameters in it.

@@ -68,7 +68,7 @@ fn rarely_valid(number: u8, value: Option<&[u8]>, charset: Charset) -> bool {
 /// assert_eq!(params.orcpt().map(|o| o.address.as_str()), Some("Bob@example.com"));
 /// # Ok::<(), ehlo_codec::ParamFault>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RcptParams<'a> {
     known: Known<'a>,
     notify: Notify,
@@ -98,6 +98,13 @@ impl<'a> RcptParams<'a> {
         self.notify = notify;
         self.known.seen |= 1 << NOTIFY;
         Some(at + 7 + length)
+    }
+
+    /// Keeps the value of NOTIFY, which was found to be valid, when it is not written in the usual way.
+    fn keep(&mut self, keyword: &[u8], value: &[u8]) {
+        if let (Some(NOTIFY), Some(notify)) = (RcptTable::number(keyword), Notify::from_bytes(value)) {
+            self.notify = notify;
+        }
     }
 
     /// NOTIFY: when a report is wanted (RFC 3461 §4.1).

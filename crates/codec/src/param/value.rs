@@ -226,7 +226,8 @@ pub struct OriginalRecipient<'a> {
 }
 
 impl<'a> OriginalRecipient<'a> {
-    /// Reads an ORCPT value of at most [`RcptParams::MAX_ORCPT`] octets.
+    /// Reads an ORCPT value of at most [`RcptParams::MAX_ORCPT`] octets. What is encoded in its address must be printable ASCII: a report
+    /// could not hold it otherwise (RFC 3461 §4.2).
     #[must_use]
     pub fn parse(value: &'a str) -> Option<Self> {
         Self::with(value, Charset::Utf8)
@@ -234,7 +235,7 @@ impl<'a> OriginalRecipient<'a> {
 
     pub(super) fn with(value: &'a str, charset: Charset) -> Option<Self> {
         let (kind, address) = value.split_once(';')?;
-        let address = XText::with(address, charset).filter(|a| !a.as_str().is_empty())?;
+        let address = XText::with(address, charset).filter(|a| !a.as_str().is_empty() && a.is_printable())?;
         let fits = !kind.is_empty() && all(kind.as_bytes(), ATEXT) && value.len() <= RcptParams::MAX_ORCPT;
         fits.then_some(Self { kind, address })
     }
@@ -331,7 +332,7 @@ impl fmt::Display for DeliverBy {
 pub enum Expiry {
     /// For so many seconds, 1 to 999,999,999.
     For(u32),
-    /// Until then.
+    /// Until then; it must be in UTC.
     Until(Timestamp),
 }
 
@@ -404,14 +405,14 @@ impl fmt::Display for Tracking<'_> {
 /// The value of RRVS: since when the mailbox must have had its owner (RFC 7293 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecipientValidSince {
-    /// The time.
+    /// The time, without a fraction of a second.
     pub since: Timestamp,
     /// If a next hop cannot test it, the message is refused (`R`) and not passed on (`C`). `None`: the parameter does not say.
     pub reject: Option<bool>,
 }
 
 impl RecipientValidSince {
-    /// Reads an RRVS value: `date-time [ ";" ( "C" / "R" ) ]`.
+    /// Reads an RRVS value: `date-time [ ";" ( "C" / "R" ) ]`, without a fraction of a second.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let (time, reject) = match value.split_once(';') {
@@ -420,6 +421,9 @@ impl RecipientValidSince {
             Some((time, "R" | "r")) => (time, Some(true)),
             Some(_) => return None,
         };
+        if time.contains('.') {
+            return None;
+        }
         Some(Self { since: Timestamp::parse(time).ok()?, reject })
     }
 }

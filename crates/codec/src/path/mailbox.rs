@@ -155,6 +155,7 @@ pub(super) fn quoted_string(bytes: &[u8], charset: Charset) -> Result<usize, Pat
             Some(b'"') => return Ok(i + 1),
             Some(b'\\') if matches!(bytes.get(i + 1), Some(32..=126)) => i += 2,
             Some(&b) if is(b, QTEXT | charset.extra()) => i += 1,
+            Some(b) if !b.is_ascii() => return Err(PathFault::NonAscii),
             _ => return Err(PathFault::LocalPart),
         }
     }
