@@ -4,3 +4,4 @@ mod any_bytes;
 mod effort;
 mod round_trip;
 mod strategies;
+mod typed;
