@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: from the tables in `crates/codes/data` to Rust source and documentation pages.
+//! `cargo xtask codegen`: from the tables in `crates/codes/data` and `tests/conformance` to Rust source and documentation pages.
 //!
 //! What is generated is checked in: who builds the crates needs no generator, and a review sees what a changed row means.
 //! `--check` writes nothing and fails if a file differs from what would be written.
@@ -10,6 +10,7 @@ macro_rules! line {
     }};
 }
 
+pub(crate) mod conformance;
 pub(crate) mod data;
 mod pages;
 mod rust;
@@ -23,7 +24,7 @@ use data::Registry;
 /// Where the tables are, from the root of the workspace.
 pub(crate) const DATA: &str = "crates/codes/data";
 
-/// Generate the registry's source and pages from crates/codes/data.
+/// Generate the registry's source and pages from crates/codes/data, and the page of conformance from tests/conformance.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Write nothing; fail if a generated file is stale.
@@ -70,6 +71,7 @@ fn generate(root: &Path) -> Result<Vec<Generated>, String> {
     let registry = Registry::read(&root.join(DATA))?;
     let mut files = rust::files(&registry);
     files.extend(pages::files(&registry));
+    files.extend(conformance::files(root)?);
     Ok(files)
 }
 

@@ -25,7 +25,7 @@ pub(super) fn files(registry: &Registry) -> Vec<Generated> {
 }
 
 /// A text of a table as Markdown: what has a meaning there is escaped.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

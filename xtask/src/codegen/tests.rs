@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::data::Registry;
-use super::{DATA, generate, stale, write};
+use super::{DATA, conformance, generate, stale, write};
 
 const TABLES: [&str; 13] = [
     "classes.tsv",
@@ -39,6 +39,15 @@ impl Scratch {
         Self { root }
     }
 
+    /// What the page of conformance is made of, with one scenario.
+    fn add_conformance(&self) {
+        let (table, scenarios) = (self.root.join(conformance::TABLE), self.root.join(conformance::SCENARIOS));
+        fs::create_dir_all(table.parent().unwrap()).unwrap();
+        fs::copy(crate::workspace_root().join(conformance::TABLE), table).unwrap();
+        fs::create_dir_all(&scenarios).unwrap();
+        fs::write(scenarios.join("one.scenario"), "# rows: S001\n").unwrap();
+    }
+
     /// Replaces the first occurrence of a text in a table.
     fn edit(&self, table: &str, from: &str, to: &str) {
         let path = self.root.join(DATA).join(table);
@@ -58,6 +67,7 @@ impl Drop for Scratch {
 #[test]
 fn what_was_written_is_fresh_until_a_table_or_a_file_changes() {
     let scratch = Scratch::with_tables("fresh");
+    scratch.add_conformance();
     let count = generate(&scratch.root).unwrap().len();
     assert_eq!(stale(&scratch.root).unwrap().len(), count, "nothing is written yet");
     assert_eq!(write(&scratch.root).unwrap().len(), count);
