@@ -32,9 +32,13 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "tokio-util")]
+extern crate std;
 
 mod capability;
 mod chunk;
+#[cfg(feature = "tokio-util")]
+mod codecs;
 mod command;
 mod data;
 mod line;
@@ -53,6 +57,8 @@ pub use capability::{
     Limit, Limits, Words, write_ehlo_reply,
 };
 pub use chunk::{ChunkDecoder, ChunkStep, LineCheck};
+#[cfg(feature = "tokio-util")]
+pub use codecs::{BodyPiece, CodecError, CommandCodec, CommandFrame, ReplyBuf, ReplyCodec};
 pub use command::{
     AuthResponse, Base64, BurlUri, Command, CommandBuf, CommandLine, DomainList, EtrnNode, EtrnOption, MechanismName,
     ObsoleteVerb, SyntaxError,

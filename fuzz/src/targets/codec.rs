@@ -2,8 +2,9 @@
 
 use super::bytes::{Bytes, pieces};
 use ehlo_codec::{
-    Capabilities, Command, CommandLine, DataDecoder, DataFaults, DataStep, Framed, LineFault, LineFramer, ReplyLimits,
-    ReplyReader, ReplyStep,
+    AuthResponse, Capabilities, Command, CommandBuf, CommandLine, DataDecoder, DataFaults, DataStep, DomainBuf,
+    ForwardPathBuf, Framed, LineFault, LineFramer, MailParam, MailParams, MailParamsBuf, RcptParam, RcptParams,
+    RcptParamsBuf, ReplyLimits, ReplyReader, ReplyStep, ReversePathBuf, SyntaxError,
 };
 
 #[derive(Debug, PartialEq)]
@@ -121,9 +122,9 @@ pub fn data_decoder(data: &[u8]) {
     assert_eq!(fast_body(&pieces(stream, 0)), expected);
 }
 
-/// No bytes make the reader of commands panic, and what it has read it reads again from what it writes.
+/// No bytes make the readers of commands panic, and what they have read they read again from what is written.
 pub fn command(data: &[u8]) {
-    let _ = (CommandLine::split(data), Command::parse(data));
+    let _ = (CommandLine::split(data), Command::parse(data), Command::parse_utf8(data), AuthResponse::parse(data));
     let mut framer = LineFramer::new(data.len() + 2);
     let stream = [data, b"\r\n"].concat();
     let mut rest = &stream[..];
@@ -133,25 +134,80 @@ pub fn command(data: &[u8]) {
         match frame {
             Framed::NeedMore | Framed::Hopeless => return,
             Framed::Fault(_) => {}
-            Framed::Line(line) => reread(line),
+            Framed::Line(line) => {
+                let narrow = reread(line, false);
+                let wide = reread(line, true);
+                assert!(narrow.is_none() || narrow == wide, "{} is read in two ways", line.escape_ascii());
+                assert!(!line.is_ascii() || narrow == wide, "{} is ASCII", line.escape_ascii());
+            }
         }
     }
 }
 
-fn reread(line: &[u8]) {
-    let command = match Command::parse(line) {
+fn parse(line: &[u8], utf8: bool) -> Result<Command<'_>, SyntaxError> {
+    if utf8 { Command::parse_utf8(line) } else { Command::parse(line) }
+}
+
+fn reread(line: &[u8], utf8: bool) -> Option<CommandBuf> {
+    let command = match parse(line, utf8) {
         Ok(command) => command,
         Err(error) => {
             assert!(error.reply().code().get() >= 500, "a syntax error is refused for good");
-            return;
+            return None;
         }
     };
     let mut once = Vec::new();
     command.write_to(&mut once);
     let text = once.strip_suffix(b"\r\n").expect("a command ends in CRLF");
     assert!(!text.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "a command of two lines");
-    let again = Command::parse(text).expect("what was written is a command");
+    let again = parse(text, utf8).expect("what was written is a command");
     assert_eq!(again, command, "{} became {}", line.escape_ascii(), text.escape_ascii());
+    let kept = CommandBuf::from(command);
+    assert!(kept.as_command() == command && kept.as_bytes() == once, "{} is kept as it is", line.escape_ascii());
+    match command {
+        Command::Mail { from, params } => {
+            assert_eq!(ReversePathBuf::from(from).as_path(), from);
+            mail_params(params);
+        }
+        Command::Rcpt { to, params } => {
+            assert_eq!(ForwardPathBuf::from(to).as_path(), to);
+            rcpt_params(params);
+        }
+        Command::Ehlo(id) => assert_eq!(DomainBuf::from(id).as_domain(), id),
+        _ => {}
+    }
+    Some(kept)
+}
+
+/// Each parameter that was read can be put together again, and means the same.
+fn mail_params(params: MailParams<'_>) {
+    let mut made = MailParamsBuf::new();
+    for param in params.iter() {
+        made.push(param).expect("it was read once");
+    }
+    assert!(made.as_params().iter().eq(params.iter()), "{params} became {made}");
+    assert_eq!((made.as_params().size(), made.as_params().body()), (params.size(), params.body()));
+    for param in params.iter() {
+        match param {
+            MailParam::Size(size) => assert_eq!(params.size(), Some(size)),
+            MailParam::Body(body) => assert_eq!(params.body(), Some(body)),
+            MailParam::Envid(id) => assert_eq!(id.bytes().count(), id.decode().len()),
+            _ => {}
+        }
+    }
+}
+
+fn rcpt_params(params: RcptParams<'_>) {
+    let mut made = RcptParamsBuf::new();
+    for param in params.iter() {
+        made.push(param).expect("it was read once");
+    }
+    assert!(made.as_params().iter().eq(params.iter()), "{params} became {made}");
+    for param in params.iter() {
+        if let RcptParam::Notify(notify) = param {
+            assert_eq!(params.notify(), Some(notify));
+        }
+    }
 }
 
 fn replies(limits: ReplyLimits, pieces: &[&[u8]]) -> Vec<String> {

@@ -17,7 +17,7 @@ struct Place {
 /// but what finds and holds bytes.
 const PLACES: &[Place] = &[
     Place { package: "ehlo-codes", inside: &[], outside: Some(&["serde"]) },
-    Place { package: "ehlo-codec", inside: &["ehlo-codes"], outside: Some(&["bytes", "memchr"]) },
+    Place { package: "ehlo-codec", inside: &["ehlo-codes"], outside: Some(&["bytes", "memchr", "tokio-util"]) },
     Place {
         package: "ehlo-sasl",
         inside: &[],
@@ -92,7 +92,8 @@ const ALL: &[&str] = &[
 ];
 
 /// Dependencies from elsewhere that a package has only where a feature asks for them.
-const OPTIONAL: &[(&str, &str)] = &[("ehlo-codes", "serde"), ("ehlo-tokio", "rcgen")];
+const OPTIONAL: &[(&str, &str)] =
+    &[("ehlo-codes", "serde"), ("ehlo-codec", "bytes"), ("ehlo-codec", "tokio-util"), ("ehlo-tokio", "rcgen")];
 
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the
 /// workspace they follow the same arrows.

@@ -174,7 +174,16 @@ impl Decoder for CommandCodec {
                         src.advance(used);
                         Ok(None)
                     }
-                    DataStep::Body(piece) => Ok(Some(CommandFrame::Body(taken(src, used, piece.len(), piece.as_ptr())))),
+                    DataStep::Body(piece) => {
+                        let length = piece.len();
+                        // Nearly every piece is the end of what was used; what was held back before is not in the buffer.
+                        let start = used
+                            .checked_sub(length)
+                            .filter(|&start| core::ptr::eq(src[start..].as_ptr(), piece.as_ptr()));
+                        let held_back = if start.is_none() { Bytes::copy_from_slice(piece) } else { Bytes::new() };
+                        let taken = src.split_to(used).freeze();
+                        Ok(Some(CommandFrame::Body(start.map_or(held_back, |start| taken.slice(start..)))))
+                    }
                     DataStep::End => {
                         let faults = decoder.faults();
                         src.advance(used);
@@ -199,5 +208,24 @@ impl Decoder for CommandCodec {
             None if !self.is_between() => Err(CodecError::UnexpectedEnd),
             item => Ok(item),
         }
+    }
+}
+
+impl Encoder<&Reply> for CommandCodec {
+    type Error = CodecError;
+
+    fn encode(&mut self, reply: &Reply, dst: &mut BytesMut) -> Result<(), CodecError> {
+        let mut wire = Vec::with_capacity(reply.max_len());
+        reply.write_to(&mut wire, self.enhanced);
+        dst.extend_from_slice(&wire);
+        Ok(())
+    }
+}
+
+impl Encoder<Reply> for CommandCodec {
+    type Error = CodecError;
+
+    fn encode(&mut self, reply: Reply, dst: &mut BytesMut) -> Result<(), CodecError> {
+        Encoder::<&Reply>::encode(self, &reply, dst)
     }
 }
