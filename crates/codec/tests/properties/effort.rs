@@ -1,6 +1,13 @@
 //! Long inputs take work in proportion to their length. Counted in calls and bytes, not in time.
+//!
+//! Readers of commands have no calls to count. They are linear by construction: each part of a line is gone through from front to back
+//! a fixed number of times. Two things look back, both under a limit: an unknown parameter is compared with those before it, of which there are
+//! less than [`Params::MAX`], and the meaning of a domain with labels beyond ASCII is only looked for within [`MAX_DOMAIN`] octets.
 
-use ehlo_codec::{DataDecoder, DataStep, Framed, LineFramer, ReplyLimits, ReplyReader, ReplyStep, Stuffed, Stuffer};
+use ehlo_codec::{
+    DataDecoder, DataStep, Domain, Framed, LineFramer, MAX_DOMAIN, ParamFault, Params, PathFault, ReplyLimits,
+    ReplyReader, ReplyStep, Stuffed, Stuffer,
+};
 
 const LENGTH: usize = 1 << 20;
 
@@ -67,6 +74,15 @@ fn a_line_without_end_is_looked_at_once_and_given_up() {
         }
         assert_eq!(calls, (LENGTH / 2) / piece + 1);
     }
+}
+
+#[test]
+fn what_looks_back_in_a_command_has_a_limit() {
+    let many: Vec<String> = (0..LENGTH / 8).map(|i| format!("X{i:06}")).collect();
+    assert_eq!(Params::parse(many.join(" ").as_bytes()), Err(ParamFault::TooMany));
+    assert!(Params::parse(many[..Params::MAX].join(" ").as_bytes()).is_ok());
+    assert_eq!(Domain::parse_utf8(&"\u{e4}.".repeat(LENGTH)), Err(PathFault::DomainTooLong));
+    assert!(Domain::parse_utf8(&"\u{e4}".repeat(MAX_DOMAIN / 2 / 2)).is_ok());
 }
 
 #[test]
