@@ -10,8 +10,9 @@ usage() {
     cat <<'USAGE'
 usage: setup.sh [--dir DIR]
 
-Unpacks smtp-sink and smtp-source (Postfix), aiosmtpd and swaks into DIR, notes the system's openssl, and prints one
-line per peer: name, version, "ok" and its path, or "not available" and why.
+Unpacks Postfix (with smtp-sink and smtp-source), Exim, msmtp, swaks, aiosmtpd, aiosmtplib and nodemailer into DIR,
+notes the system's openssl, curl and Python, and prints one line per peer: name, version, "ok" and its path, or "not
+available" and why.
 
   --dir DIR   where to (default: $EHLO_PEERS, or $XDG_CACHE_HOME/ehlo-peers, or ~/.cache/ehlo-peers)
 
@@ -39,7 +40,7 @@ case $dir in
     *:*) echo "setup.sh: the directory's name may not hold a colon: $dir" >&2; exit 2 ;;
 esac
 if ! mkdir -p "$dir" 2>/dev/null || ! dir=$(cd "$dir" && pwd) || [ ! -w "$dir" ]; then
-    for peer in smtp-sink smtp-source aiosmtpd swaks openssl; do
+    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim nodemailer curl openssl; do
         printf '%-12s %-20s not available: cannot write to %s\n' "$peer" - "$dir"
     done
     exit 0
@@ -362,25 +363,159 @@ WRAPPER
     fi
 }
 
-# ---- openssl ---------------------------------------------------------------------------------------------------------
+# ---- programs of the system -----------------------------------------------------------------------------------------
 
-# The system's, under the same roof so that a test looks in one place.
-setup_openssl() {
-    local program
-    rm -f "$bin/openssl"  # DIR/bin may be in PATH: the search must not find the wrapper
-    if ! program=$(command -v openssl); then
-        report_missing openssl "the system has none"
+# setup_system NAME PROGRAM VERSION_ARGUMENT: the system's, under the same roof so that a test looks in one place.
+setup_system() {
+    local name=$1 program version
+    rm -f "$bin/$name"  # DIR/bin may be in PATH: the search must not find the wrapper
+    if ! program=$(command -v "$2"); then
+        report_missing "$name" "the system has no $2"
         return
     fi
-    wrapper openssl <<WRAPPER
+    wrapper "$name" <<WRAPPER
 exec $(quote "$program") "\$@"
 WRAPPER
-    report_ok openssl "$("$bin/openssl" version | cut -d' ' -f2)"
+    version=$(bounded "$bin/$name" "$3" 2>/dev/null </dev/null | head -n 1 | cut -d' ' -f2)
+    report_ok "$name" "${version:-?}"
+}
+
+# ---- Python: smtplib, aiosmtplib ------------------------------------------------------------------------------------
+
+# The wrapper is the interpreter that has the module; a test gives it a program.
+setup_aiosmtplib() {
+    local log=$state/logs/aiosmtplib.log version python=$dir/venv/bin/python
+    local ask='import aiosmtplib; print(aiosmtplib.__version__)'
+    if [ ! -x "$python" ]; then
+        report_missing aiosmtplib "no virtual environment could be made for aiosmtpd"
+        return
+    fi
+    if ! bounded "$python" -c "$ask" >/dev/null 2>&1; then
+        bounded "$python" -m pip --disable-pip-version-check --retries 1 --timeout 20 install --quiet aiosmtplib >"$log" 2>&1 || true
+    fi
+    if version=$(bounded "$python" -c "$ask" 2>/dev/null); then
+        wrapper aiosmtplib <<WRAPPER
+exec $(quote "$python") "\$@"
+WRAPPER
+        report_ok aiosmtplib "$version"
+    else
+        report_missing aiosmtplib "it cannot be installed ($(last_line "$log" || true))"
+    fi
+}
+
+# ---- nodemailer -----------------------------------------------------------------------------------------------------
+
+setup_nodemailer() {
+    local log=$state/logs/nodemailer.log where=$dir/node version
+    local ask="console.log(require('nodemailer/package.json').version)"
+    if ! have node || ! have npm; then
+        report_missing nodemailer "there is no node or no npm"
+        return
+    fi
+    mkdir -p "$where"
+    if [ ! -d "$where/node_modules/nodemailer" ]; then
+        (cd "$where" && bounded npm install --no-audit --no-fund --no-save --silent nodemailer) >"$log" 2>&1 || true
+    fi
+    if version=$(cd "$where" && bounded node -e "$ask" 2>>"$log"); then
+        wrapper nodemailer <<WRAPPER
+NODE_PATH=$(quote "$where/node_modules")
+export NODE_PATH
+exec $(quote "$(command -v node)") "\$@"
+WRAPPER
+        report_ok nodemailer "$version"
+    else
+        report_missing nodemailer "it cannot be installed ($(last_line "$log" || true))"
+    fi
+}
+
+# ---- msmtp, Exim, Postfix's mail system -----------------------------------------------------------------------------
+
+preload=
+
+# library_wrapper NAME PROGRAM: runs an unpacked program with the libraries beside it.
+library_wrapper() {
+    wrapper "$1" <<WRAPPER
+LD_LIBRARY_PATH=$(quote "$(library_path)")\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+${preload:+LD_PRELOAD=$(quote "$preload") NSS_WRAPPER_PASSWD=$(quote "$state/passwd") NSS_WRAPPER_GROUP=$(quote "$state/group")
+export LD_PRELOAD NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP}
+exec $(quote "$2") "\$@"
+WRAPPER
+}
+
+# setup_unpacked NAME PACKAGE PROGRAM VERSION_ARGUMENT VERSION_WORD
+setup_unpacked() {
+    local name=$1 package=$2 program=$root$3 version
+    why=
+    version_of() { bounded "$bin/$name" "$1" 2>/dev/null </dev/null | head -n 1 | cut -d' ' -f"$2"; }
+    if ! { [ -x "$bin/$name" ] && version=$(version_of "$4" "$5") && [ -n "$version" ]; }; then
+        rm -f "$bin/$name"
+        if ! unpack "$package"; then
+            report_missing "$name" "${apt_problem:-$why}"
+            return
+        fi
+        # A program that is set-user-ID ignores the libraries beside it.
+        chmod u-s "$program"
+        library_wrapper "$name" "$program"
+        version=$(version_of "$4" "$5" || true)
+        if [ -z "$version" ]; then
+            unpack_needs '^lib' "$package"
+            library_wrapper "$name" "$program"
+            version=$(version_of "$4" "$5" || true)
+        fi
+    fi
+    if [ -n "$version" ]; then
+        report_ok "$name" "$version"
+    else
+        why=$(bounded "$bin/$name" "$4" 2>&1 </dev/null | head -n 1 || true)
+        report_missing "$name" "it does not run (${why:-no output})"
+    fi
+}
+
+# Exim wants its user to exist, and this adds none to the system: nss_wrapper tells it of one.
+setup_exim() {
+    local nss
+    if unpack libnss-wrapper && nss=$(find "$root" -name libnss_wrapper.so | head -n 1) && [ -n "$nss" ]; then
+        printf '%s\n' 'root:x:0:0::/:/bin/sh' 'Debian-exim:x:65533:65533::/:/bin/false' 'mail:x:8:8::/:/bin/false' >"$state/passwd"
+        printf '%s\n' 'root:x:0:' 'Debian-exim:x:65533:' 'mail:x:8:' >"$state/group"
+        preload=$nss
+    fi
+    setup_unpacked exim exim4-daemon-light /usr/sbin/exim4 -bV 3
+    preload=
+}
+
+# Postfix's master daemon. A test gives it a folder with main.cf and master.cf and the value of `postfix paths`, which
+# names the directories that main.cf has to name.
+setup_postfix_master() {
+    local libraries
+    if [ ! -x "$root/usr/lib/postfix/sbin/master" ]; then
+        report_missing postfix "it was not unpacked (${why:-the system has its own smtp-sink})"
+        return
+    fi
+    libraries=$(library_path)
+    wrapper postfix <<WRAPPER
+if [ "\${1:-}" = paths ]; then
+    printf '%s\n' $(quote "command_directory = $root/usr/sbin") $(quote "daemon_directory = $root/usr/lib/postfix/sbin") \\
+        $(quote "shlib_directory = $root/usr/lib/postfix")
+    exit
+fi
+LD_LIBRARY_PATH=$(quote "$libraries")
+export LD_LIBRARY_PATH
+exec $(quote "$root/usr/lib/postfix/sbin/master") "\$@"
+WRAPPER
+    report_ok postfix "$(recalled deb-postfix)"
 }
 
 setup_postfix smtp-sink
 setup_postfix smtp-source
+setup_postfix_master
 setup_aiosmtpd
+setup_aiosmtplib
+setup_system smtplib "${PYTHON:-python3}" --version
 setup_swaks
-setup_openssl
+setup_unpacked msmtp msmtp /usr/bin/msmtp --version 3
+setup_exim
+setup_nodemailer
+setup_system curl curl --version
+setup_system openssl openssl version
 exit 0

@@ -5,31 +5,13 @@
 mod common;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, Server, ehlo, files, send, text};
-
-/// The peer's program, if it was seen to run.
-fn peer(name: &str) -> Option<PathBuf> {
-    let home = |path: &str| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(path));
-    let folder = std::env::var_os("EHLO_PEERS")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("ehlo-peers")))
-        .or_else(|| home(".cache/ehlo-peers"))
-        .unwrap_or_default();
-    let program = folder.join("bin").join(name);
-    if program.exists() {
-        return Some(program);
-    }
-    // Not by a macro: of a test that passes, its text would not be shown. And whole, since other tests write, too.
-    let line = format!("\nnot judged: {name} is not in {} (see tests/peers/README.md)\n", folder.display());
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    None
-}
+use common::{Folder, Server, ehlo, files, peer, send, text};
 
 /// A peer that serves, ended with the value.
 struct PeerServer {

@@ -154,3 +154,21 @@ pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// The peer's program, if it was seen to run.
+pub(crate) fn peer(name: &str) -> Option<PathBuf> {
+    let home = |path: &str| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(path));
+    let folder = std::env::var_os("EHLO_PEERS")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("ehlo-peers")))
+        .or_else(|| home(".cache/ehlo-peers"))
+        .unwrap_or_default();
+    let program = folder.join("bin").join(name);
+    if program.exists() {
+        return Some(program);
+    }
+    // Not by a macro: of a test that passes, its text would not be shown. And whole, since other tests write, too.
+    let line = format!("\nnot judged: {name} is not in {} (see tests/peers/README.md)\n", folder.display());
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    None
+}
