@@ -2,7 +2,7 @@
 
 use crate::limits::{Limits, Timeouts};
 use crate::question::Questions;
-use ehlo_codec::{Domain, PathFault};
+use ehlo_codec::{Domain, FutureRelease, MailParams, PathFault, Reply, ReplyCode, ReplyError};
 use std::net::IpAddr;
 
 /// What to do with a message that has a CR or LF outside of a CRLF.
@@ -41,6 +41,29 @@ impl TlsMode {
     }
 }
 
+/// Kinds of solicitation that are not wanted, as NO-SOLICITING announces them (RFC 3865 §2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Solicitations(String);
+
+impl Solicitations {
+    /// Most octets of the list, so that it fits in a reply line with its keyword (RFC 5321 §4.5.3.1.5).
+    pub const MAX: usize = 480;
+
+    /// Reads keywords with commas between, such as `org.example:ADV`; an empty text names none in particular. `None` if they do not fit
+    /// `Solicitation-keywords` (RFC 3865 §2.2), or are longer than [`MAX`](Self::MAX).
+    #[must_use]
+    pub fn parse(keywords: &str) -> Option<Self> {
+        let fits = keywords.is_empty() || MailParams::parse(&format!("SOLICIT={keywords}")).is_ok();
+        (fits && keywords.len() <= Self::MAX).then(|| Self(keywords.to_owned()))
+    }
+
+    /// As they are written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The settings of a [`Session`](crate::Session), shared by any number of them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -60,6 +83,37 @@ pub struct Config {
     pub eight_bit_mime: bool,
     /// Whether ENHANCEDSTATUSCODES is offered, and replies carry them (RFC 2034).
     pub enhanced_status_codes: bool,
+    /// Whether SMTPUTF8 is offered, where 8BITMIME is (RFC 6531). Then addresses may have characters beyond ASCII, in transactions that
+    /// say so. Default: on.
+    pub smtputf8: bool,
+    /// Whether DSN is offered (RFC 3461). Who takes messages has to see to the reports: what was asked for is in
+    /// [`EnvelopeView::mail_params`](crate::EnvelopeView::mail_params) and [`Recipient`](crate::Recipient). Default: on.
+    pub dsn: bool,
+    /// Whether REQUIRETLS is offered, inside TLS (RFC 8689). Whoever relays the message must keep to it (§4.2). Default: off.
+    pub requiretls: bool,
+    /// The least seconds that BY may give with `R`, and with it whether DELIVERBY is offered (RFC 2852); 0 names no least time. Above
+    /// 999,999,999 it is taken to be that. Default: off.
+    pub deliver_by: Option<u32>,
+    /// How far ahead messages may be held, and with it whether FUTURERELEASE is offered (RFC 4865); an interval beyond 1 to 999,999,999
+    /// seconds is taken to be the nearest of them. Only for submission (§3). A session knows no date: whether HOLDUNTIL has passed, or
+    /// is behind BY, is the application's to see at [`Question::Mail`](crate::Question::Mail). Default: off.
+    pub future_release: Option<FutureRelease>,
+    /// Whether MT-PRIORITY is offered (RFC 6710). A priority above 0 is lowered to 0, with 250 2.3.6, unless the application grants it by
+    /// [`MailToken::accept_with_priority`](crate::MailToken::accept_with_priority) (§4.1). Default: off.
+    pub mt_priority: bool,
+    /// Whether RRVS is offered (RFC 7293). Whether a mailbox has had its owner for long enough is the application's to see at
+    /// [`Question::Rcpt`](crate::Question::Rcpt). Default: off.
+    pub rrvs: bool,
+    /// The kinds of solicitation that are not wanted, and with it whether NO-SOLICITING is offered (RFC 3865). Whether a message that
+    /// names some is refused is the application's to say at [`Question::Mail`](crate::Question::Mail). Default: off.
+    pub no_soliciting: Option<Solicitations>,
+    /// Whether ETRN is offered, and [asked](crate::Question::Etrn) about (RFC 1985); otherwise it is 502. Default: off.
+    pub etrn: bool,
+    /// Whether EXPN is offered, and [asked](crate::Question::Expn) about (RFC 5321 §3.5); otherwise it is 502. Default: off.
+    pub expn: bool,
+    /// Whether HELP is offered; otherwise it is 502 (RFC 5321 §4.1.1.8). Default: on.
+    pub help: bool,
+    pub(crate) help_text: Option<Reply>,
     /// Whether STARTTLS is offered, or required. The driver must be able to do the handshake.
     pub tls: TlsMode,
 }
@@ -81,6 +135,18 @@ impl Config {
             pipelining: true,
             eight_bit_mime: true,
             enhanced_status_codes: true,
+            smtputf8: true,
+            dsn: true,
+            requiretls: false,
+            deliver_by: None,
+            future_release: None,
+            mt_priority: false,
+            rrvs: false,
+            no_soliciting: None,
+            etrn: false,
+            expn: false,
+            help: true,
+            help_text: None,
             tls: TlsMode::Off,
         })
     }
@@ -89,6 +155,27 @@ impl Config {
     #[must_use]
     pub fn hostname(&self) -> &str {
         &self.hostname
+    }
+
+    /// Gives the server another name.
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] as for [`new`](Self::new); the name stays what it was then.
+    pub fn set_hostname(&mut self, hostname: &str) -> Result<(), PathFault> {
+        Domain::parse(hostname)?;
+        hostname.clone_into(&mut self.hostname);
+        Ok(())
+    }
+
+    /// Has HELP answered with this text, LF between its lines, in place of the list of commands (RFC 5321 §4.1.1.8).
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`] if it does not fit in a reply; what was there stays then.
+    pub fn set_help_text(&mut self, text: &str) -> Result<(), ReplyError> {
+        self.help_text = Some(Reply::new(ReplyCode::HELP, None, text.to_owned())?);
+        Ok(())
     }
 }
 

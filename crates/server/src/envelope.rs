@@ -1,7 +1,22 @@
 //! Who sends and who gets a message.
 
-use crate::extension::MailParams;
-use ehlo_codec::{BodyType, ClientId, Domain, ForwardPath, ReversePath};
+use ehlo_codec::{BodyType, ClientId, Domain, ForwardPath, MailParams, Priority, RcptParams, ReversePath};
+use std::fmt;
+
+/// What of the parameters of MAIL the session itself looks at later on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Declared {
+    pub(crate) size: Option<u64>,
+    pub(crate) body: BodyType,
+    /// Addresses may have characters beyond ASCII (RFC 6531 §3.4).
+    pub(crate) smtputf8: bool,
+}
+
+impl From<&MailParams<'_>> for Declared {
+    fn from(params: &MailParams<'_>) -> Self {
+        Self { size: params.size(), body: params.body().unwrap_or_default(), smtputf8: params.smtputf8() }
+    }
+}
 
 /// The peer's name and the open transaction. Its memory is kept from one transaction to the next.
 #[derive(Clone, Debug, Default)]
@@ -9,11 +24,17 @@ pub(crate) struct Envelope {
     /// The name in EHLO or HELO.
     name: String,
     pub(crate) extended: bool,
-    /// The reverse-path as `<...>`, then the forward-paths.
+    /// The reverse-path as `<...>` and the parameters of MAIL, then the same for each recipient. Nothing stands between.
     text: String,
-    /// Where each path ends in `text`.
-    ends: Vec<u32>,
-    pub(crate) params: MailParams,
+    /// Where each of them ends in `text`.
+    ends: Vec<Ends>,
+    pub(crate) declared: Declared,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    path: u32,
+    params: u32,
 }
 
 impl Envelope {
@@ -34,25 +55,48 @@ impl Envelope {
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
-        self.params = MailParams::default();
+        self.declared = Declared::default();
     }
 
-    pub(crate) fn set_sender(&mut self, from: ReversePath<'_>, params: MailParams) {
+    /// Begins a transaction. With a priority, it stands in place of what the client asked for.
+    pub(crate) fn set_sender(&mut self, from: ReversePath<'_>, params: &MailParams<'_>, priority: Option<Priority>) {
         self.clear();
-        self.push(from.as_str());
-        self.params = params;
+        self.push(from.as_str(), if priority.is_some() { "" } else { params.as_str() });
+        if let Some(priority) = priority {
+            self.push_with_priority(params, priority);
+        }
+        self.declared = params.into();
     }
 
-    pub(crate) fn push_recipient(&mut self, to: ForwardPath<'_>) {
-        self.push(to.as_str());
+    fn push_with_priority(&mut self, params: &MailParams<'_>, priority: Priority) {
+        use fmt::Write as _;
+        const KEYWORD: &str = "MT-PRIORITY";
+        for param in params.raw().iter().filter(|param| !param.keyword.eq_ignore_ascii_case(KEYWORD)) {
+            let _: fmt::Result = write!(self.text, "{param} ");
+        }
+        let _: fmt::Result = write!(self.text, "{KEYWORD}={priority}");
+        let end = self.end();
+        if let Some(last) = self.ends.last_mut() {
+            last.params = end;
+        }
     }
 
-    fn push(&mut self, path: &str) {
+    pub(crate) fn push_recipient(&mut self, to: ForwardPath<'_>, params: &RcptParams<'_>) {
+        self.push(to.as_str(), params.as_str());
+    }
+
+    fn push(&mut self, path: &str, params: &str) {
         self.text.push('<');
         self.text.push_str(path);
         self.text.push('>');
-        // Limits::envelope keeps it far below 4 GiB.
-        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        let path = self.end();
+        self.text.push_str(params);
+        self.ends.push(Ends { path, params: self.end() });
+    }
+
+    /// Where the text ends. `Limits::envelope` keeps it far below 4 GiB.
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn recipients(&self) -> usize {
@@ -67,10 +111,11 @@ impl Envelope {
         EnvelopeView { envelope: self }
     }
 
-    fn path(&self, index: usize) -> Option<&str> {
-        let end = *self.ends.get(index)? as usize;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        self.text.get(start..end)
+    /// A path and what stands behind it: the sender at 0, then the recipients.
+    fn entry(&self, index: usize) -> Option<(&str, &str)> {
+        let Ends { path, params } = *self.ends.get(index)?;
+        let start = if index == 0 { 0 } else { self.ends[index - 1].params };
+        Some((self.text.get(start as usize..path as usize)?, self.text.get(path as usize..params as usize)?))
     }
 }
 
@@ -78,6 +123,22 @@ impl Envelope {
 #[derive(Clone, Copy, Debug)]
 pub struct EnvelopeView<'s> {
     envelope: &'s Envelope,
+}
+
+/// A recipient that was accepted. `Display` writes its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Recipient<'s> {
+    /// Whom the message is for.
+    pub path: ForwardPath<'s>,
+    /// The parameters of RCPT, which were checked: NOTIFY and ORCPT (RFC 3461), RRVS (RFC 7293).
+    pub params: RcptParams<'s>,
+}
+
+impl fmt::Display for Recipient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
 }
 
 impl<'s> EnvelopeView<'s> {
@@ -100,23 +161,32 @@ impl<'s> EnvelopeView<'s> {
     /// The sender; `None` if no transaction is open.
     #[must_use]
     pub fn reverse_path(&self) -> Option<ReversePath<'s>> {
-        ReversePath::parse_prefix(self.envelope.path(0)?.as_bytes()).ok().map(|(path, _)| path)
+        ReversePath::parse_prefix_utf8(self.envelope.entry(0)?.0).ok().map(|(path, _)| path)
     }
 
     /// The sender as `<...>`; empty if no transaction is open.
     #[must_use]
     pub fn reverse_path_text(&self) -> &'s str {
-        self.envelope.path(0).unwrap_or_default()
+        self.envelope.entry(0).unwrap_or_default().0
+    }
+
+    /// The parameters of MAIL, which were checked; none if no transaction is open.
+    ///
+    /// MT-PRIORITY is the priority that was granted, which may be lower than what the client asked for (RFC 6710 §4.1).
+    #[must_use]
+    pub fn mail_params(&self) -> MailParams<'s> {
+        // They were parsed before they came here.
+        self.envelope.entry(0).and_then(|(_, params)| MailParams::parse_utf8(params).ok()).unwrap_or_default()
     }
 
     /// The recipients that were accepted, in order.
-    pub fn recipients(&self) -> impl Iterator<Item = ForwardPath<'s>> + use<'s> {
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient<'s>> + use<'s> {
         let envelope = self.envelope;
         // They were parsed before they came here, so none is lost in this.
-        (1..envelope.ends.len())
-            .filter_map(|i| envelope.path(i))
-            .filter_map(|p| ForwardPath::parse_prefix(p.as_bytes()).ok())
-            .map(|(path, _)| path)
+        (1..envelope.ends.len()).filter_map(|i| envelope.entry(i)).filter_map(|(path, params)| {
+            let (path, _) = ForwardPath::parse_prefix_utf8(path).ok()?;
+            Some(Recipient { path, params: RcptParams::parse_utf8(params).ok()? })
+        })
     }
 
     /// How many recipients were accepted.
@@ -128,12 +198,18 @@ impl<'s> EnvelopeView<'s> {
     /// The size that MAIL declared, in octets (RFC 1870).
     #[must_use]
     pub const fn declared_size(&self) -> Option<u64> {
-        self.envelope.params.size
+        self.envelope.declared.size
     }
 
     /// The kind of body that MAIL declared (RFC 6152).
     #[must_use]
     pub const fn body_type(&self) -> BodyType {
-        self.envelope.params.body
+        self.envelope.declared.body
+    }
+
+    /// Whether MAIL had SMTPUTF8: addresses and header may be in UTF-8, and trace fields name that kind of SMTP (RFC 6531 §3.4, §3.7.3).
+    #[must_use]
+    pub const fn is_smtputf8(&self) -> bool {
+        self.envelope.declared.smtputf8
     }
 }

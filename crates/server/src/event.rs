@@ -100,6 +100,8 @@ pub enum CloseReason {
     /// Too many commands that do nothing, or senders and messages that are refused
     /// ([`Limits::idle_commands`](crate::Limits::idle_commands)).
     TooManyCommands,
+    /// One transaction more than [`Limits::transactions`](crate::Limits::transactions).
+    TooManyTransactions,
     /// A line without end ([`Limits::discarded_line`](crate::Limits::discarded_line)) or a refused message without end
     /// ([`Limits::refused_body`](crate::Limits::refused_body)).
     Endless,
@@ -125,6 +127,7 @@ impl fmt::Display for CloseReason {
             Self::TimedOut(Reason::Answer | Reason::Commit | Reason::Sink) => "timed out on our side",
             Self::TooManyErrors => "too many errors",
             Self::TooManyCommands => "too many commands without a message",
+            Self::TooManyTransactions => "too many transactions",
             Self::Endless => "a line or message without end",
             Self::Shutdown => "shutdown",
             Self::ClearBehindStartTls => "clear text behind STARTTLS",

@@ -54,14 +54,14 @@ mod session;
 pub mod table;
 pub mod tls;
 
-pub use config::{BareLineEnds, Config, Peer, TlsMode};
+pub use config::{BareLineEnds, Config, Peer, Solicitations, TlsMode};
 pub use ehlo_codec as codec;
-pub use envelope::EnvelopeView;
+pub use envelope::{EnvelopeView, Recipient};
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
 pub use limits::{Limits, Timeouts};
 pub use question::{
-    Answer, CommitToken, ConnectToken, DataToken, HelloToken, MailToken, Pending, Question, Questions, RcptToken,
-    VrfyToken,
+    Answer, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending, Question,
+    Questions, RcptToken, VrfyToken,
 };
 pub use session::Session;
 pub use tls::{ChannelBinding, ClientCertificate, TlsInfo};

@@ -1,13 +1,14 @@
 //! Everything that a peer can make a session keep, count or wait for, each under a name.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Bounds of one session. Each field tells the floor of the RFC, the default and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Octets of a command line, CRLF included. Floor and default: 512 (RFC 5321 §4.5.3.1.4). MAIL gets more where an extension
-    /// that is offered says so: 26 for SIZE (RFC 1870 §3), 17 for 8BITMIME (RFC 6152 §3).
+    /// Octets of a command line, CRLF included. Floor and default: 512 (RFC 5321 §4.5.3.1.4). MAIL and RCPT
+    /// get more where an extension that is offered says so: 26 for SIZE (RFC 1870 §3), 524 for DSN (RFC 3461 §5.4), and so on.
     pub command_line: usize,
     /// Octets of an unterminated command line that are skipped until the session is closed. Default: 256 KiB. The text in between
     /// is never kept.
@@ -20,7 +21,13 @@ pub struct Limits {
     pub refused_body: u64,
     /// Recipients of one transaction; one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
     pub recipients: usize,
-    /// Octets of all addresses of one transaction. Default: 256 KiB, which 1000 recipients of the longest common length fit in.
+    /// Transactions of one session, told as MAILMAX by LIMITS (RFC 9422 §4.1); at one more the session is closed with 421. Default: no
+    /// bound.
+    pub transactions: Option<u32>,
+    /// Different domains among the recipients that one session has accepted, told as RCPTDOMAINMAX by LIMITS (RFC 9422 §4.3); a recipient
+    /// of one more is 452 4.5.3. Up to so many domains are kept, of 255 octets each. Default: no bound, and nothing is kept.
+    pub recipient_domains: Option<u32>,
+    /// Octets of all addresses of one transaction and of the parameters that came with them. Default: 256 KiB, which 1000 recipients of the longest common length fit in.
     pub envelope: usize,
     /// Octets of replies that wait for the peer to read; no further command is looked at until they fit. Default: 8 KiB; a reply
     /// line is 512 at most, so less than 1 KiB makes no sense.
@@ -44,6 +51,8 @@ impl Default for Limits {
             message_size: 50 * 1024 * 1024,
             refused_body: 64 * 1024 * 1024,
             recipients: 1000,
+            transactions: None,
+            recipient_domains: None,
             envelope: 256 * 1024,
             output: 8 * 1024,
             bad_commands: 20,
@@ -96,6 +105,31 @@ impl Default for Timeouts {
 pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     now.checked_add(patience).unwrap_or_else(|| now + FAR)
+}
+
+/// The different domains of the recipients of a session, in small letters.
+#[derive(Clone, Default)]
+pub(crate) struct Domains(BTreeSet<Box<str>>);
+
+impl std::fmt::Debug for Domains {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Domains({})", self.0.len())
+    }
+}
+
+impl Domains {
+    /// Whether a recipient there would be one domain too many.
+    pub(crate) fn is_full_for(&self, limits: &Limits, domain: &str) -> bool {
+        let Some(most) = limits.recipient_domains else { return false };
+        self.0.len() >= most as usize && !self.0.contains(domain.to_ascii_lowercase().as_str())
+    }
+
+    /// A recipient there was accepted.
+    pub(crate) fn add(&mut self, limits: &Limits, domain: &str) {
+        if limits.recipient_domains.is_some() {
+            self.0.insert(domain.to_ascii_lowercase().into_boxed_str());
+        }
+    }
 }
 
 /// Counts down what a peer may do wrong or in vain.

@@ -1,15 +1,15 @@
 //! Decisions that the application takes.
 
 use crate::replies;
-use ehlo_codec::{ClientId, ForwardPath, MailParams, RcptParams, Reply, ReplyClass, ReversePath};
+use ehlo_codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReplyClass, ReversePath};
 use std::ops::BitOr;
 
-/// A set of questions that are asked.
+/// A set of questions that are asked. The commit always is; EXPN and ETRN are wherever they are switched on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Questions(u8);
 
 impl Questions {
-    /// None but the commit, which is always asked.
+    /// None of these.
     pub const NONE: Self = Self(0);
     /// Before the greeting.
     pub const CONNECT: Self = Self(1);
@@ -50,7 +50,7 @@ impl BitOr for Questions {
 /// A decision for the application: an owned token, to be answered once.
 ///
 /// A token that is dropped without an answer leaves its session parked until its deadline; then the session answers by itself: 451,
-/// or where that is no reply to the command (RFC 5321 §4.3.2), 252 to VRFY, and to EHLO and to a connection 421, behind which it
+/// or where that is no reply to the command (RFC 5321 §4.3.2), 252 to VRFY and EXPN, 458 to ETRN, and to EHLO and to a connection 421, behind which it
 /// closes. A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
 #[derive(Debug)]
 #[must_use = "the session waits for an answer"]
@@ -70,11 +70,15 @@ pub enum Question {
     Commit(CommitToken),
     /// Is this a mailbox here?
     Vrfy(VrfyToken),
+    /// Who is on this list? Asked where [`Config::expn`](crate::Config::expn) is on.
+    Expn(ExpnToken),
+    /// Shall what waits for this node be delivered now? Asked where [`Config::etrn`](crate::Config::etrn) is on.
+    Etrn(EtrnToken),
 }
 
 impl Question {
     /// Refuses what was asked about for now, as the session does when it gets no answer: with 451 4.3.0; a connection and EHLO with
-    /// 421 4.3.2, which closes; VRFY is told 252, that nothing was verified.
+    /// 421 4.3.2, which closes; VRFY and EXPN are told 252, that nothing was verified, and ETRN 458.
     pub fn defer(self) -> Answer {
         match self {
             Self::Connect(token) => token.defer(replies::UNAVAILABLE),
@@ -84,6 +88,8 @@ impl Question {
             Self::Data(token) => token.defer(replies::LOCAL_ERROR),
             Self::Commit(token) => token.defer(replies::LOCAL_ERROR),
             Self::Vrfy(token) => token.accept(),
+            Self::Expn(token) => token.accept(),
+            Self::Etrn(token) => token.defer(replies::CANNOT_QUEUE),
         }
     }
 }
@@ -99,6 +105,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Accept,
+    /// A transaction begins, with this priority.
+    AcceptAt(Priority),
     Reply(Reply),
 }
 
@@ -192,9 +200,30 @@ token! {
     /// Asks about a mailbox.
     VrfyToken, "252, which verifies nothing"
 }
+token! {
+    /// Asks about a mailing list.
+    ExpnToken, "252, which tells nobody's address"
+}
+token! {
+    /// Asks about a queue (RFC 1985). A refusal is 459 if this peer may not have it delivered, and 458 if nobody can for now (§5.1).
+    EtrnToken, "250, that what waits will be delivered"
+}
+
+impl MailToken {
+    /// Yes, and the message has this priority, whatever MT-PRIORITY asked for: a peer must not be given one above 0 unless it is
+    /// authorized to (RFC 6710 §4.1). If it is another than was asked for, the reply tells so. Where MT-PRIORITY is not on offer this is
+    /// [`accept`](Self::accept).
+    pub fn accept_with_priority(self, priority: Priority) -> Answer {
+        Answer { token: self.0, verdict: Verdict::AcceptAt(priority) }
+    }
+}
+
 accept_with!(RcptToken, "Yes, with a reply of one's own: 250, or 251 with the forward-path (RFC 5321 §3.4).");
 accept_with!(CommitToken, "Yes, with a reply of one's own, such as 250 with a queue identifier.");
 accept_with!(VrfyToken, "Yes, with a reply of one's own: 250 or 251 with the mailbox (RFC 5321 §3.5.1).");
+
+accept_with!(ExpnToken, "Yes, with a reply of one's own: 250 with a mailbox on each line (RFC 5321 §3.5.2).");
+accept_with!(EtrnToken, "Yes, with a reply of one's own: 251, 252 or 253 tell what waits (RFC 1985 §5.1).");
 
 /// What the open question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +261,20 @@ pub enum Pending<'s> {
         /// Its octets, dot-stuffing removed.
         size: u64,
     },
-    /// What VRFY was given: a mailbox, or a user's name.
-    Vrfy(&'s str),
+    /// What VRFY was given.
+    Vrfy {
+        /// A mailbox, or a user's name.
+        text: &'s str,
+        /// The client takes UTF-8 in the reply (RFC 6531 §3.7.4.2).
+        smtputf8: bool,
+    },
+    /// What EXPN was given.
+    Expn {
+        /// The name of a mailing list.
+        text: &'s str,
+        /// The client takes UTF-8 in the reply (RFC 6531 §3.7.4.2).
+        smtputf8: bool,
+    },
+    /// What ETRN was given: a host, a domain with all below it, or the name of a queue (RFC 1985 §5.3).
+    Etrn(EtrnNode<'s>),
 }

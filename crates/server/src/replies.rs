@@ -24,6 +24,7 @@ replies! {
     SINK_STALLED = 421 (4, 3, 0) "Message could not be stored in time, try again later";
     TOO_MANY_ERRORS = 421 (4, 7, 0) "Too many errors, closing";
     TOO_MANY_COMMANDS = 421 (4, 7, 0) "Too many commands without a message, closing";
+    TOO_MANY_TRANSACTIONS = 421 (4, 7, 0) "Too many messages over one connection; send the rest over another";
     ENDLESS_LINE = 421 (4, 5, 2) "Line without end, closing";
     ENDLESS_BODY = 421 (4, 3, 4) "Message far beyond the size limit, closing";
 
@@ -31,7 +32,11 @@ replies! {
 
     LOCAL_ERROR = 451 (4, 3, 0) "Local error, try again later";
     TOO_MANY_RECIPIENTS = 452 (4, 5, 3) "Too many recipients; send the rest in another transaction";
+    TOO_MANY_DOMAINS = 452 (4, 5, 3) "Too many domains of recipients; send the rest over another connection";
     TLS_NOT_AVAILABLE = 454 (4, 7, 0) "TLS not available at the moment";
+
+    QUEUING = 250 (2, 0, 0) "Queuing started";
+    CANNOT_QUEUE = 458 (4, 3, 0) "Unable to queue messages for that node";
 
     BARE_LF = 500 (5, 5, 2) "Line ends in LF alone; end it with CRLF";
     BARE_CR = 501 (5, 5, 2) "Line has a CR without LF";
@@ -48,6 +53,12 @@ replies! {
     TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
     BAD_BODY = 501 (5, 5, 4) "BODY=BINARYMIME is not on offer";
     UNKNOWN_PARAMETER = 555 (5, 5, 4) "Parameter not recognized";
+    NON_ASCII_SENDER = 550 (5, 6, 7) "Sender address has characters beyond ASCII, and MAIL no SMTPUTF8";
+    NON_ASCII_RECIPIENT = 553 (5, 6, 7) "Recipient address has characters beyond ASCII, and MAIL had no SMTPUTF8";
+    BY_TOO_SHORT = 555 (5, 5, 4) "BY asks for less time than DELIVERBY names";
+    HOLD_TWICE = 501 (5, 5, 4) "HOLDFOR and HOLDUNTIL exclude each other";
+    HOLD_TOO_LONG = 501 (5, 5, 4) "The message would be held for longer than FUTURERELEASE names";
+    HOLD_BEHIND_BY = 501 (5, 5, 4) "The message would be held beyond the time of BY";
     TOO_LARGE = 552 (5, 3, 4) "Message larger than the limit";
     BARE_LINE_END = 550 (5, 6, 0) "Message has a CR or LF outside of CRLF; it cannot be taken safely";
     REJECTED = 550 (5, 7, 1) "Refused";

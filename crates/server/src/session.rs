@@ -8,7 +8,7 @@ mod tls;
 use crate::config::{Config, Peer};
 use crate::envelope::{Envelope, EnvelopeView};
 use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
-use crate::limits::{Temper, deadline};
+use crate::limits::{Domains, Temper, deadline};
 use crate::output::Output;
 use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::replies;
@@ -59,6 +59,9 @@ pub struct Session {
     /// What the open question is about, if that is not in the envelope.
     subject: Subject,
     temper: Temper,
+    /// Transactions that were begun.
+    transactions: u32,
+    domains: Domains,
     deadline: (Instant, Reason),
     /// When replies that wait must have moved.
     flush: Option<Instant>,
@@ -110,6 +113,8 @@ enum Kind {
     Data,
     Commit,
     Vrfy,
+    Expn,
+    Etrn,
 }
 
 /// The argument that a question is about: kept as text, read again when somebody looks.
@@ -142,6 +147,8 @@ impl Session {
             sequence: 0,
             subject: Subject::default(),
             temper: Temper::new(limits),
+            transactions: 0,
+            domains: Domains::default(),
             deadline: (deadline(now, config.timeouts.answer), Reason::Answer),
             flush: None,
             size: 0,

@@ -82,6 +82,9 @@ pub const ROWS: &[Row] = &[
     row(Verb::Noop, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
     row(Verb::Help, true,  false, [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
     row(Verb::Vrfy, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    row(Verb::Expn, true,  true,  [NeedsQuit, Allow,      Allow,     Allow,          Allow]),
+    // RFC 1985 §5: once a session is established, and not within a transaction.
+    row(Verb::Etrn, true,  false, [NeedsQuit, NeedsHello, Allow,     WithinTransaction, WithinTransaction]),
     // RFC 3207 says nothing of a transaction, which the handshake would end (§4.2): better that the client does it. EHLO comes first, for
     // nothing else tells that there is STARTTLS (RFC 5321 §4.1.1.1).
     row(Verb::Starttls, true, true,

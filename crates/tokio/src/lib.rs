@@ -49,7 +49,7 @@ mod workers;
 pub use ehlo_client;
 pub use ehlo_server;
 pub use hub::{ConnectionLimits, Summary};
-pub use policy::{AcceptAll, Context, Decision, Hello, Later, Mail, Policy, Rcpt, Vrfy};
+pub use policy::{AcceptAll, Context, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};
 pub use server::{Builder, Listener, Server};
 pub use sink::{BodySink, MessageContext};
 pub use workers::Workers;

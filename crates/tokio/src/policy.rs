@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use ehlo_server::codec::{ClientId, ForwardPath, MailParams, RcptParams, Reply, ReversePath};
+use ehlo_server::codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReversePath};
 use ehlo_server::{EnvelopeView, Questions, TlsInfo};
 
 use crate::sink::BodySink;
@@ -18,8 +18,12 @@ pub type Later = Pin<Box<dyn Future<Output = Decision> + Send>>;
 pub enum Decision {
     /// Yes, with the usual reply.
     Accept,
-    /// Yes, with a reply of class 2yz in place of the usual one. It counts for RCPT and VRFY; elsewhere it is [`Accept`](Self::Accept).
+    /// Yes, with a reply of class 2yz in place of the usual one. It counts for RCPT, VRFY, EXPN and ETRN; elsewhere it is
+    /// [`Accept`](Self::Accept).
     AcceptWith(Reply),
+    /// Yes to MAIL, with this priority for the message, whatever the client asked for; elsewhere it is [`Accept`](Self::Accept). Without
+    /// it, none gets a priority above 0 (RFC 6710 §4.1).
+    AcceptWithPriority(Priority),
     /// No, for good: a 5yz reply.
     Reject(Reply),
     /// Not now: a 4yz reply. After 421 the connection is closed.
@@ -41,6 +45,7 @@ impl fmt::Debug for Decision {
         match self {
             Self::Accept => f.write_str("Accept"),
             Self::AcceptWith(reply) => f.debug_tuple("AcceptWith").field(reply).finish(),
+            Self::AcceptWithPriority(priority) => f.debug_tuple("AcceptWithPriority").field(priority).finish(),
             Self::Reject(reply) => f.debug_tuple("Reject").field(reply).finish(),
             Self::Defer(reply) => f.debug_tuple("Defer").field(reply).finish(),
             Self::Later(_) => f.write_str("Later"),
@@ -106,6 +111,30 @@ pub struct Vrfy<'a> {
     pub context: Context<'a>,
     /// A mailbox or a user's name.
     pub text: &'a str,
+    /// The client takes UTF-8 in the reply (RFC 6531 §3.7.4.2).
+    pub smtputf8: bool,
+}
+
+/// EXPN.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Expn<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// The name of a mailing list.
+    pub text: &'a str,
+    /// The client takes UTF-8 in the reply (RFC 6531 §3.7.4.2).
+    pub smtputf8: bool,
+}
+
+/// ETRN.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Etrn<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// Whose mail is to be delivered (RFC 1985 §5.3).
+    pub node: EtrnNode<'a>,
 }
 
 /// What a server accepts, and where messages go.
@@ -191,6 +220,20 @@ pub trait Policy: Send + Sync + 'static {
     fn vrfy(&self, vrfy: &Vrfy<'_>) -> Decision {
         let _ = vrfy;
         Decision::Accept
+    }
+
+    /// Who is on a mailing list. Asked where [`Config::expn`](ehlo_server::Config::expn) is on; accepting is 252, and tells nothing.
+    fn expn(&self, expn: &Expn<'_>) -> Decision {
+        let _ = expn;
+        Decision::Accept
+    }
+
+    /// Whether what waits for a node is to be delivered now, over connections of this host's own. Asked where
+    /// [`Config::etrn`](ehlo_server::Config::etrn) is on. The default refuses with 459: whose mail goes out on demand is for the operator to say (RFC 1985 §5.1).
+    fn etrn(&self, etrn: &Etrn<'_>) -> Decision {
+        const NOT_ALLOWED: Reply = Reply::fixed(459, Some((4, 7, 1)), "Node not allowed: no queue is run for you here");
+        let _ = etrn;
+        Decision::Defer(NOT_ALLOWED)
     }
 }
 

@@ -12,11 +12,10 @@ use ehlo_tokio::store::{Memory, MemorySink, Store};
 use ehlo_tokio::{AcceptAll, Decision, Policy, Rcpt, Server, Workers};
 
 const DIALOGUE: &[u8] =
-    b"EHLO client.example\r\nMAIL FROM:<ada@client.example>\r\nRCPT TO:<bob@mx.example>\r\nFROB\r\nDATA\r\n\
+    b"HELO client.example\r\nMAIL FROM:<ada@client.example>\r\nRCPT TO:<bob@mx.example>\r\nFROB\r\nDATA\r\n\
     Subject: hi\r\n\r\n..dots\r\n.\r\nRSET\r\nMAIL FROM:<>\r\nDATA\r\nQUIT\r\n";
 
-const REPLIES: &str = "220 localhost ESMTP\r\n250-localhost\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n\
-    250 ENHANCEDSTATUSCODES\r\n250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n500 5.5.1 Command not recognized\r\n\
+const REPLIES: &str = "220 localhost ESMTP\r\n250 localhost\r\n250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n500 5.5.1 Command not recognized\r\n\
     354 Go ahead; end with <CRLF>.<CRLF>\r\n250 2.0.0 Message accepted\r\n250 2.0.0 Ok\r\n250 2.1.0 Sender ok\r\n\
     503 5.5.1 No recipient was accepted\r\n221 2.0.0 Bye\r\n";
 

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode};
-use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Questions, Reason, Shutdown, TlsMode};
+use ehlo_server::codec::{EnhancedCode, FutureRelease, Priority, Reply, ReplyCode, Timestamp};
+use ehlo_server::{
+    AbortReason, BareLineEnds, CloseReason, Config, Questions, Reason, Shutdown, Solicitations, TlsMode,
+};
 
 use crate::escape::unescape;
 
@@ -72,6 +74,9 @@ pub(crate) enum Expect {
     Open,
 }
 
+/// As many lines of a reply as there are, and one at the least.
+pub(crate) const MANY: usize = usize::MAX;
+
 pub(crate) enum Pattern {
     Exactly(String),
     /// Three digits, any of which may be a letter that stands for each digit; a `-` for a line that is not the last; an enhanced code
@@ -87,6 +92,8 @@ pub(crate) enum Pattern {
 pub(crate) enum Verdict {
     Accept,
     AcceptWith(Reply),
+    /// To MAIL, with a priority for the message.
+    AcceptAt(Priority),
     Reject(Reply),
     Defer(Reply),
     /// By an `answer` line further down.
@@ -213,17 +220,7 @@ impl Scenario {
     fn set(&mut self, setting: &str) -> Result<(), String> {
         let (key, value) = setting.split_once('=').ok_or_else(|| format!("{setting} is no key=value"))?;
         if key == "hostname" {
-            // The name is the only setting that cannot be changed afterwards, so it is asked for first.
-            let old = std::mem::replace(&mut self.config, Config::new(value).map_err(|e| format!("{value}: {e}"))?);
-            self.config.limits = old.limits;
-            self.config.timeouts = old.timeouts;
-            self.config.questions = old.questions;
-            self.config.bare_line_ends = old.bare_line_ends;
-            self.config.pipelining = old.pipelining;
-            self.config.eight_bit_mime = old.eight_bit_mime;
-            self.config.enhanced_status_codes = old.enhanced_status_codes;
-            self.config.tls = old.tls;
-            return Ok(());
+            return self.config.set_hostname(value).map_err(|e| format!("{value}: {e}"));
         }
         if key == "implicit-tls" {
             self.implicit_tls = on(value)?;
@@ -251,6 +248,26 @@ impl Scenario {
             "pipelining" => config.pipelining = on(value)?,
             "8bitmime" => config.eight_bit_mime = on(value)?,
             "enhanced-status-codes" => config.enhanced_status_codes = on(value)?,
+            "smtputf8" => config.smtputf8 = on(value)?,
+            "dsn" => config.dsn = on(value)?,
+            "requiretls" => config.requiretls = on(value)?,
+            "deliver-by" => config.deliver_by = Some(number(value)?),
+            "future-release" => config.future_release = Some(future_release(value)?),
+            "mt-priority" => config.mt_priority = on(value)?,
+            "rrvs" => config.rrvs = on(value)?,
+            "no-soliciting" => {
+                let classes = Solicitations::parse(value).ok_or_else(|| format!("{value} is no list of keywords"))?;
+                config.no_soliciting = Some(classes);
+            }
+            "etrn" => config.etrn = on(value)?,
+            "expn" => config.expn = on(value)?,
+            "help" => config.help = on(value)?,
+            "help-text" => {
+                let text = String::from_utf8(unescape(value)?).map_err(|error| error.to_string())?;
+                config.set_help_text(&text).map_err(|error| error.to_string())?;
+            }
+            "transactions" => limits.transactions = Some(number(value)?),
+            "recipient-domains" => limits.recipient_domains = Some(number(value)?),
             "command-line" => limits.command_line = number(value)?,
             "discarded-line" => limits.discarded_line = number(value)?,
             "message-size" => limits.message_size = number(value)?,
@@ -275,6 +292,13 @@ impl Scenario {
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{text} is no number that fits"))
+}
+
+/// `86400,2030-01-01T00:00:00Z`.
+fn future_release(text: &str) -> Result<FutureRelease, String> {
+    let (interval, until) = text.split_once(',').ok_or_else(|| format!("{text} is no interval and date"))?;
+    let max_until = Timestamp::parse(until).map_err(|error| format!("{until}: {error}"))?;
+    Ok(FutureRelease { max_interval: number(interval)?, max_until })
 }
 
 fn on(text: &str) -> Result<bool, String> {
@@ -380,10 +404,13 @@ fn parse_line(line: &str) -> Result<Kind, String> {
     })
 }
 
-/// What stands behind the `S` of a reply line: `: text`, `? 5yz`, `*100: text`.
+/// What stands behind the `S` of a reply line: `: text`, `? 5yz`, `*100: text`, `+? 250-`.
 fn parse_reply(rest: &str) -> Result<Expect, String> {
     let (times, rest) = match rest.strip_prefix('*') {
-        None => (1, rest),
+        None => match rest.strip_prefix('+') {
+            None => (1, rest),
+            Some(rest) => (MANY, rest),
+        },
         Some(rest) => {
             let digits = rest.find([':', '?']).ok_or("S* needs a number and a colon")?;
             (number(&rest[..digits])?, &rest[digits..])
@@ -409,6 +436,10 @@ fn parse_verdict(text: &str) -> Result<Verdict, String> {
         "later" => bare(Verdict::Later),
         "never" => bare(Verdict::Never),
         "drop" => bare(Verdict::Drop),
+        "accept-at" => {
+            let priority = Priority::parse(rest).ok_or_else(|| format!("{rest} is no priority"))?;
+            Ok(Verdict::AcceptAt(priority))
+        }
         "accept-with" => Ok(Verdict::AcceptWith(parse_server_reply(rest)?)),
         "reject" => Ok(Verdict::Reject(parse_server_reply(rest)?)),
         "defer" => Ok(Verdict::Defer(parse_server_reply(rest)?)),
@@ -474,6 +505,7 @@ fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("refused", "") => CloseReason::Refused,
         ("too-many-errors", "") => CloseReason::TooManyErrors,
         ("too-many-commands", "") => CloseReason::TooManyCommands,
+        ("too-many-transactions", "") => CloseReason::TooManyTransactions,
         ("endless", "") => CloseReason::Endless,
         ("shutdown", "") => CloseReason::Shutdown,
         ("clear-behind-starttls", "") => CloseReason::ClearBehindStartTls,
@@ -490,6 +522,7 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::Refused => "refused",
         CloseReason::TooManyErrors => "too-many-errors",
         CloseReason::TooManyCommands => "too-many-commands",
+        CloseReason::TooManyTransactions => "too-many-transactions",
         CloseReason::Endless => "endless",
         CloseReason::Shutdown => "shutdown",
         CloseReason::ClearBehindStartTls => "clear-behind-starttls",

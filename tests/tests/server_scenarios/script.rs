@@ -3,7 +3,7 @@
 use ehlo_server::{AbortReason, CloseReason};
 
 use crate::escape::escaped;
-use crate::format::{Act, Expect, Kind, Scenario, Step, Verdict, show_abort, show_close};
+use crate::format::{Act, Expect, Kind, MANY, Scenario, Step, Verdict, show_abort, show_close};
 
 /// Something that happened.
 pub(crate) enum Seen {
@@ -94,6 +94,7 @@ impl<'s> Script<'s> {
                     self.lines.push(shown);
                     return Ok(None);
                 }
+                (Expect::Reply { times: MANY, .. }, _) if self.times > 0 => self.advance(),
                 (Expect::Ask(question, verdict), Seen::Ask(asked)) if fits(question, asked) => {
                     self.advance();
                     self.lines.push(shown);
@@ -128,6 +129,7 @@ impl<'s> Script<'s> {
                     self.check(state, view)?;
                     self.next += 1;
                 }
+                Kind::Expect(Expect::Reply { times: MANY, .. }) if self.times > 0 => self.advance(),
                 Kind::Expect(_) => return Err(self.describe("nothing", &step.text)),
             }
         }

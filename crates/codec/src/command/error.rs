@@ -103,6 +103,11 @@ impl SyntaxError {
 
 /// What the value of a parameter has to be.
 const fn value(keyword: &str) -> Reply {
+    // RFC 6710 §4.1 names another enhanced code for it than the others have.
+    const PRIORITY: Reply = Reply::fixed(501, Some((5, 5, 2)), "MT-PRIORITY must be -9 to 9");
+    if let b"MT-PRIORITY" = keyword.as_bytes() {
+        return PRIORITY;
+    }
     macro_rules! forms {
         ($($bytes:literal => $form:literal,)*) => {
             match keyword.as_bytes() {
@@ -121,7 +126,6 @@ const fn value(keyword: &str) -> Reply {
         b"BY" => "BY must be seconds, then ;N or ;R and perhaps T; with R the seconds must be positive",
         b"HOLDFOR" => "HOLDFOR must be a number of seconds, up to 999999999",
         b"HOLDUNTIL" => "HOLDUNTIL must be a date and time as in RFC 3339",
-        b"MT-PRIORITY" => "MT-PRIORITY must be -9 to 9",
         b"MTRK" => "MTRK must be base64, and perhaps : and a number of seconds",
         b"SOLICIT" => "SOLICIT must be keywords with commas between",
         b"REQUIRETLS" => "REQUIRETLS takes no value",

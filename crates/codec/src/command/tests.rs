@@ -76,10 +76,10 @@ fn a_wrong_value_is_told_with_what_it_has_to_be() {
         Ok(command) => panic!("{command:?}"),
     };
     assert_eq!(of("MAIL FROM:<a@b> body=9BIT"), "501 5.5.4 BODY must be 7BIT, 8BITMIME or BINARYMIME");
+    // RFC 6710 §4.1 has an enhanced code of its own.
+    assert_eq!(of("MAIL FROM:<a@b> MT-PRIORITY=10"), "501 5.5.2 MT-PRIORITY must be -9 to 9");
     assert_eq!(of("MAIL FROM:<a@b> SMTPUTF8=yes"), "501 5.5.4 SMTPUTF8 takes no value");
-    for parameter in
-        ["SIZE", "RET=ALL", "ENVID==", "AUTH", "BY=1", "HOLDFOR=0", "HOLDUNTIL=now", "MT-PRIORITY=10", "MTRK=-"]
-    {
+    for parameter in ["SIZE", "RET=ALL", "ENVID==", "AUTH", "BY=1", "HOLDFOR=0", "HOLDUNTIL=now", "MTRK=-"] {
         let reply = of(&alloc::format!("MAIL FROM:<a@b> {parameter}"));
         let keyword = parameter.split('=').next().expect("a keyword");
         assert!(

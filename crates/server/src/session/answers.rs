@@ -5,7 +5,7 @@ use crate::event::{AbortReason, CloseReason, Reason, ResolveError};
 use crate::question::{Answer, Pending, Verdict};
 use crate::replies;
 use crate::table::State;
-use ehlo_codec::{Command, CommandLine, Domain, Reply, ReplyClass, ReplyCode};
+use ehlo_codec::{Command, Domain, Priority, Reply, ReplyClass, ReplyCode};
 use std::time::Instant;
 
 impl Session {
@@ -37,7 +37,7 @@ impl Session {
     #[must_use]
     pub fn pending(&self) -> Pending<'_> {
         let Some(asked) = self.asked else { return Pending::Nothing };
-        let subject = CommandLine::split(&self.subject.0).parse();
+        let subject = self.read_again(&self.subject.0);
         match (asked.kind, subject) {
             (Kind::Connect, _) => Pending::Connect,
             (Kind::Hello { extended }, Ok(Command::Ehlo(name) | Command::Helo(name))) => {
@@ -47,7 +47,9 @@ impl Session {
             (Kind::Rcpt, Ok(Command::Rcpt { to, params })) => Pending::Rcpt { to, params },
             (Kind::Data, _) => Pending::Data,
             (Kind::Commit, _) => Pending::Commit { size: self.size },
-            (Kind::Vrfy, Ok(Command::Vrfy { text, .. })) => Pending::Vrfy(text.as_str()),
+            (Kind::Vrfy, Ok(Command::Vrfy { text, smtputf8 })) => Pending::Vrfy { text: text.as_str(), smtputf8 },
+            (Kind::Expn, Ok(Command::Expn { text, smtputf8 })) => Pending::Expn { text: text.as_str(), smtputf8 },
+            (Kind::Etrn, Ok(Command::Etrn(node))) => Pending::Etrn(node),
             // The subject of a question was parsed before it was kept.
             _ => Pending::Nothing,
         }
@@ -58,12 +60,13 @@ impl Session {
         let Some(asked) = self.asked.take() else { return };
         match asked.kind {
             Kind::Connect => self.close_with(now, &replies::UNAVAILABLE, CloseReason::TimedOut(reason)),
-            // RFC 5321 §4.3.2 has no 451 for EHLO and VRFY.
+            // RFC 5321 §4.3.2 has no 451 for EHLO, VRFY and EXPN, nor has RFC 1985 §5.1 for ETRN.
             Kind::Hello { .. } => {
                 self.reply_plain(now, &replies::UNAVAILABLE);
                 self.close(now, CloseReason::TimedOut(reason));
             }
-            Kind::Vrfy => self.accept(now, asked.kind),
+            Kind::Vrfy | Kind::Expn => self.accept(now, asked.kind),
+            Kind::Etrn => self.refuse(now, asked.kind, &replies::CANNOT_QUEUE),
             Kind::Commit => {
                 self.abort(AbortReason::TimedOut(reason));
                 self.refuse(now, asked.kind, &replies::LOCAL_ERROR);
@@ -76,6 +79,7 @@ impl Session {
     fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
         let refusal = match verdict {
             Verdict::Accept => None,
+            Verdict::AcceptAt(priority) => return self.accept_sender(now, Some(priority)),
             Verdict::Reply(reply) if reply.code().class() == ReplyClass::Completion => {
                 return self.accept_with(now, kind, &reply);
             }
@@ -96,24 +100,29 @@ impl Session {
                     session.say_hello(now, *name, extended);
                 }
             }),
-            Kind::Mail => self.with_subject(|session, command| {
-                if let Command::Mail { from, params } = command {
-                    session.open_transaction(now, *from, params);
-                }
-            }),
+            Kind::Mail => self.accept_sender(now, None),
             Kind::Rcpt => self.accept_with(now, kind, &replies::RECIPIENT_OK),
             Kind::Data => self.start_body(now),
             Kind::Commit => self.accept_with(now, kind, &replies::QUEUED),
-            Kind::Vrfy => self.accept_with(now, kind, &replies::CANNOT_VERIFY),
+            Kind::Vrfy | Kind::Expn => self.accept_with(now, kind, &replies::CANNOT_VERIFY),
+            Kind::Etrn => self.accept_with(now, kind, &replies::QUEUING),
         }
+    }
+
+    fn accept_sender(&mut self, now: Instant, priority: Option<Priority>) {
+        self.with_subject(|session, command| {
+            if let Command::Mail { from, params } = command {
+                session.open_transaction(now, *from, params, priority);
+            }
+        });
     }
 
     fn accept_with(&mut self, now: Instant, kind: Kind, reply: &Reply) {
         match kind {
             Kind::Rcpt => {
                 self.with_subject(|session, command| {
-                    if let Command::Rcpt { to, .. } = command {
-                        session.envelope.push_recipient(*to);
+                    if let Command::Rcpt { to, params } = command {
+                        session.add_recipient(*to, params);
                     }
                 });
                 self.reply(now, reply);
@@ -152,7 +161,7 @@ impl Session {
                 self.count_follower(now);
             }
             // They were counted when they came.
-            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy => self.go_on(now),
+            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy | Kind::Expn | Kind::Etrn => self.go_on(now),
         }
     }
 
@@ -177,7 +186,7 @@ impl Session {
 
     fn with_subject(&mut self, act: impl FnOnce(&mut Self, &Command<'_>)) {
         let subject = std::mem::take(&mut self.subject);
-        if let Ok(command) = CommandLine::split(&subject.0).parse() {
+        if let Ok(command) = self.read_again(&subject.0) {
             act(self, &command);
         }
         // Keeps its memory.
@@ -204,12 +213,12 @@ impl Session {
     }
 
     fn ehlo_reply(&self) -> Result<Reply, ehlo_codec::ReplyError> {
-        let mut text = self.config.hostname.clone().into_bytes();
+        let mut text = self.config.hostname.clone();
         for row in crate::extension::offered(self.offer()) {
-            text.push(b'\n');
-            text.extend_from_slice(row.extension.keyword().as_bytes());
+            text.push('\n');
+            text.push_str(row.extension.keyword());
             (row.write_parameter)(&self.config, &mut text);
         }
-        Reply::new(ReplyCode::OK, None, String::from_utf8_lossy(&text).into_owned())
+        Reply::new(ReplyCode::OK, None, text)
     }
 }

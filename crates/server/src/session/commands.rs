@@ -2,18 +2,17 @@
 
 use super::{Kind, Phase, Session};
 use crate::event::{CloseReason, Event};
-use crate::extension::read_mail_params;
-use crate::question::{DataToken, HelloToken, MailToken, Question, Questions, RcptToken, VrfyToken};
+use crate::extension::{check_mail, check_rcpt, is_offered, line_limit};
+use crate::question::{
+    DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Question, Questions, RcptToken, VrfyToken,
+};
 use crate::replies;
 use crate::table::{self, Cell, State};
 use ehlo_codec::{
-    ClientId, Command, CommandLine, ForwardPath, Framed, LineFault, LineFramer, MailParams, RcptParams, Reply,
-    ReversePath, Verb,
+    ClientId, Command, CommandLine, Extension, ForwardPath, Framed, LineFault, LineFramer, MailParams, ParamFault,
+    Priority, RcptParams, Reply, ReplyCode, ReversePath, SyntaxError, Verb,
 };
 use std::time::Instant;
-
-const HELP: Reply =
-    Reply::fixed(214, Some((2, 0, 0)), "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\nSee RFC 5321");
 
 impl Session {
     /// Takes bytes of a command line, and obeys it if they complete it; gives how many were used.
@@ -38,14 +37,14 @@ impl Session {
         let Phase::Command(state) = self.phase else { return };
         self.go_on(now);
         let command = CommandLine::split(line);
-        let mail = command.verb == Some(Verb::Mail);
-        if line.len() + 2 > self.config.limits.command_line && !mail {
+        let length = line.len() + "\r\n".len();
+        if length > self.config.limits.command_line && length > line_limit(self.offer(), command.verb) {
             return self.refuse_command(now, command.verb, &replies::LINE_TOO_LONG);
         }
         let Some(verb) = command.verb else {
-            return self.bad_command(now, &ehlo_codec::SyntaxError::UnknownCommand.reply());
+            return self.bad_command(now, &SyntaxError::UnknownCommand.reply());
         };
-        let row = table::row_of(verb).filter(|_| verb != Verb::Starttls || self.config.tls.has_starttls());
+        let row = table::row_of(verb).filter(|_| self.is_on(verb));
         let Some(row) = row else { return self.bad_command(now, &replies::NOT_IMPLEMENTED) };
         let refusal = match row.cells[state as usize] {
             _ if self.needs_tls(verb) && state != State::Refused => Some(replies::TLS_FIRST),
@@ -59,7 +58,7 @@ impl Session {
             Cell::NeedsRecipient => Some(replies::NO_RECIPIENTS),
             Cell::NeedsQuit => Some(replies::REFUSED_SESSION),
         };
-        if mail {
+        if verb == Verb::Mail {
             self.temper.mail(&self.config.limits);
         }
         if let Some(reply) = refusal {
@@ -72,7 +71,7 @@ impl Session {
         if row.idle && self.temper.idle_command() {
             return self.close_with(now, &replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
         }
-        match command.parse() {
+        match self.read(&command, line) {
             Ok(command) => self.obey(now, line, state, &command),
             Err(error) => self.refuse_command(now, Some(verb), &error.reply()),
         }
@@ -98,7 +97,7 @@ impl Session {
                 self.enter(now, if state == State::Greeted { State::Greeted } else { State::Ready });
             }
             Command::Noop(_) => self.reply(now, &replies::OK),
-            Command::Help(_) => self.reply(now, &HELP),
+            Command::Help(_) => self.help(now),
             Command::Vrfy { .. } => {
                 if self.config.questions.contains(Questions::VRFY) {
                     self.keep_subject(line);
@@ -107,6 +106,16 @@ impl Session {
                 } else {
                     self.reply(now, &replies::CANNOT_VERIFY);
                 }
+            }
+            Command::Expn { .. } => {
+                self.keep_subject(line);
+                let token = self.ask(now, Kind::Expn);
+                self.events.push(Event::Ask(Question::Expn(ExpnToken(token))));
+            }
+            Command::Etrn(_) => {
+                self.keep_subject(line);
+                let token = self.ask(now, Kind::Etrn);
+                self.events.push(Event::Ask(Question::Etrn(EtrnToken(token))));
             }
             Command::Quit => self.close_with(now, &replies::BYE, CloseReason::Quit),
             Command::StartTls => self.start_tls(now),
@@ -126,46 +135,133 @@ impl Session {
     }
 
     fn mail(&mut self, now: Instant, line: &[u8], from: ReversePath<'_>, params: &MailParams<'_>) {
-        if let Err(reply) = read_mail_params(self.offer(), self.envelope.extended, params) {
+        if self.config.limits.transactions.is_some_and(|most| self.transactions >= most) {
+            return self.close_with(now, &replies::TOO_MANY_TRANSACTIONS, CloseReason::TooManyTransactions);
+        }
+        if let Err(reply) = check_mail(self.offer(), self.envelope.extended, params) {
             return self.bad_command(now, &reply);
+        }
+        if !params.smtputf8() {
+            if !from.as_bytes().is_ascii() {
+                self.reply(now, &replies::NON_ASCII_SENDER);
+                return self.in_vain(now);
+            }
+            if !params.as_str().is_ascii() {
+                return self.bad_command(now, &SyntaxError::Params(ParamFault::Syntax).reply());
+            }
         }
         if self.config.questions.contains(Questions::MAIL) {
             self.keep_subject(line);
             let token = self.ask(now, Kind::Mail);
             self.events.push(Event::Ask(Question::Mail(MailToken(token))));
         } else {
-            self.open_transaction(now, from, params);
+            self.open_transaction(now, from, params, None);
         }
     }
 
-    /// MAIL is accepted.
-    pub(super) fn open_transaction(&mut self, now: Instant, from: ReversePath<'_>, params: &MailParams<'_>) {
-        // They were read without a fault before the question was asked.
-        let params = read_mail_params(self.offer(), self.envelope.extended, params).unwrap_or_default();
-        self.envelope.set_sender(from, params);
-        self.reply(now, &replies::SENDER_OK);
+    /// MAIL is accepted, with the priority that the application grants.
+    ///
+    /// Nobody gets a priority above 0 by asking for it alone; a lower one harms nobody but who asks (RFC 6710 §4.1).
+    pub(super) fn open_transaction(
+        &mut self,
+        now: Instant,
+        from: ReversePath<'_>,
+        params: &MailParams<'_>,
+        granted: Option<Priority>,
+    ) {
+        let asked = params.priority();
+        let granted = granted.filter(|_| self.envelope.extended && is_offered(self.offer(), Extension::MtPriority));
+        let priority = granted.or_else(|| asked.map(|asked| asked.min(Priority::default())));
+        let changed = priority.filter(|_| priority != asked);
+        self.transactions = self.transactions.saturating_add(1);
+        self.envelope.set_sender(from, params, changed);
+        let told = changed.and_then(|priority| {
+            // The priority comes first, and a space behind it (RFC 6710 §4.1).
+            let text = format!("{priority} is the priority of this message");
+            Reply::new(ReplyCode::OK, ehlo_codec::EnhancedCode::new(2, 3, 6), text).ok()
+        });
+        self.reply(now, told.as_ref().unwrap_or(&replies::SENDER_OK));
         self.enter(now, State::Sender);
     }
 
     fn rcpt(&mut self, now: Instant, line: &[u8], to: ForwardPath<'_>, params: &RcptParams<'_>) {
-        // No extension on offer has a parameter for RCPT.
-        if !params.is_empty() {
-            return self.bad_command(now, &replies::UNKNOWN_PARAMETER);
+        if let Err(reply) = check_rcpt(self.offer(), self.envelope.extended, params) {
+            return self.bad_command(now, &reply);
+        }
+        if !self.envelope.declared.smtputf8 {
+            if !to.as_bytes().is_ascii() {
+                return self.refuse_follower(now, &replies::NON_ASCII_RECIPIENT);
+            }
+            if !params.as_str().is_ascii() {
+                return self.bad_command(now, &SyntaxError::Params(ParamFault::Syntax).reply());
+            }
         }
         let limits = &self.config.limits;
         let full = self.envelope.recipients() >= limits.recipients
-            || self.envelope.len() + to.as_str().len() + "<>".len() > limits.envelope;
+            || self.envelope.len() + to.as_str().len() + "<>".len() + params.as_str().len() > limits.envelope;
         if full {
             return self.refuse_follower(now, &replies::TOO_MANY_RECIPIENTS);
+        }
+        if to.mailbox().is_some_and(|mailbox| self.domains.is_full_for(limits, mailbox.domain().as_str())) {
+            return self.refuse_follower(now, &replies::TOO_MANY_DOMAINS);
         }
         if self.config.questions.contains(Questions::RCPT) {
             self.keep_subject(line);
             let token = self.ask(now, Kind::Rcpt);
             self.events.push(Event::Ask(Question::Rcpt(RcptToken(token))));
         } else {
-            self.envelope.push_recipient(to);
+            self.add_recipient(to, params);
             self.reply(now, &replies::RECIPIENT_OK);
             self.enter(now, State::Recipients);
+        }
+    }
+
+    /// RCPT is accepted.
+    pub(super) fn add_recipient(&mut self, to: ForwardPath<'_>, params: &RcptParams<'_>) {
+        self.envelope.push_recipient(to, params);
+        if let Some(mailbox) = to.mailbox() {
+            self.domains.add(&self.config.limits, mailbox.domain().as_str());
+        }
+    }
+
+    /// What the operator has to say, or what commands there are (RFC 5321 §4.1.1.8).
+    fn help(&mut self, now: Instant) {
+        let reply = self.config.help_text.clone().or_else(|| {
+            let known = table::ROWS.iter().map(|row| row.verb).filter(|verb| self.is_on(*verb));
+            let names: Vec<&str> = known.map(Verb::as_str).collect();
+            Reply::new(ReplyCode::HELP, None, format!("Commands: {}\nSee RFC 5321", names.join(" "))).ok()
+        });
+        self.reply(now, &reply.unwrap_or(Reply::fixed(214, None, "See RFC 5321")));
+    }
+
+    /// Whether a verb of the table is switched on.
+    fn is_on(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Starttls => self.config.tls.has_starttls(),
+            Verb::Expn => self.config.expn,
+            Verb::Etrn => self.config.etrn,
+            Verb::Help => self.config.help,
+            _ => true,
+        }
+    }
+
+    /// Reads a line that was kept.
+    pub(super) fn read_again<'l>(&self, line: &'l [u8]) -> Result<Command<'l>, SyntaxError> {
+        self.read(&CommandLine::split(line), line)
+    }
+
+    /// Applies the grammar to a line. Where SMTPUTF8 is on offer, and the client said EHLO, addresses and their parameters, and what VRFY
+    /// and EXPN ask for, may have characters beyond ASCII (RFC 6531 §3.3, §3.7.4.2).
+    fn read<'l>(&self, command: &CommandLine<'l>, line: &[u8]) -> Result<Command<'l>, SyntaxError> {
+        let with_utf8 = match command.verb {
+            Some(Verb::Mail | Verb::Rcpt) => !line.is_ascii(),
+            Some(Verb::Vrfy | Verb::Expn) => true,
+            _ => false,
+        };
+        if with_utf8 && self.envelope.extended && is_offered(self.offer(), Extension::SmtpUtf8) {
+            command.parse_utf8()
+        } else {
+            command.parse()
         }
     }
 

@@ -59,7 +59,7 @@ impl Session {
     }
 
     pub(super) fn new_framer(&self) -> LineFramer {
-        let line = crate::extension::mail_line(self.offer());
+        let line = crate::extension::longest_line(self.offer());
         LineFramer::new(line).with_max_discard(self.config.limits.discarded_line)
     }
 

@@ -8,7 +8,7 @@ use ehlo_server::codec::{Reply, ReplyClass};
 use ehlo_server::{Answer, CommitToken, DataToken, Pending, Question};
 
 use super::{Body, Connection};
-use crate::policy::{self, Decision, Hello, Later, Mail, Policy, Rcpt, Vrfy};
+use crate::policy::{self, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};
 use crate::sink::{BodySink as _, MessageContext, storage_reply};
 
 /// A question that the session waits with.
@@ -51,7 +51,9 @@ impl<P: Policy> Connection<P> {
             // It is always asked, for the sink's sake.
             Pending::Data if !self.asks_data => Decision::Accept,
             Pending::Data => policy.data(&context),
-            Pending::Vrfy(text) => policy.vrfy(&Vrfy { context, text }),
+            Pending::Vrfy { text, smtputf8 } => policy.vrfy(&Vrfy { context, text, smtputf8 }),
+            Pending::Expn { text, smtputf8 } => policy.expn(&Expn { context, text, smtputf8 }),
+            Pending::Etrn(node) => policy.etrn(&Etrn { context, node }),
             _ => {
                 debug_assert!(false, "the driver knows all questions of the session");
                 Decision::Defer(Reply::fixed(451, Some((4, 3, 0)), "Local error, try again later"))
@@ -135,17 +137,26 @@ impl<P: Policy> Connection<P> {
 
     fn answer(&mut self, now: Instant, question: Question, decision: Decision) {
         let answer = match (question, decision) {
-            (Question::Data(token), Decision::Accept | Decision::AcceptWith(_)) => self.begin(token),
+            (Question::Mail(token), Decision::AcceptWithPriority(priority)) => token.accept_with_priority(priority),
+            (Question::Data(token), Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_)) => {
+                self.begin(token)
+            }
             (Question::Rcpt(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Vrfy(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
-            (question, Decision::Accept | Decision::AcceptWith(_)) => match question {
-                Question::Connect(token) => token.accept(),
-                Question::Hello(token) => token.accept(),
-                Question::Mail(token) => token.accept(),
-                Question::Rcpt(token) => token.accept(),
-                Question::Vrfy(token) => token.accept(),
-                question => question.defer(),
-            },
+            (Question::Expn(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
+            (Question::Etrn(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
+            (question, Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_)) => {
+                match question {
+                    Question::Connect(token) => token.accept(),
+                    Question::Hello(token) => token.accept(),
+                    Question::Mail(token) => token.accept(),
+                    Question::Rcpt(token) => token.accept(),
+                    Question::Vrfy(token) => token.accept(),
+                    Question::Expn(token) => token.accept(),
+                    Question::Etrn(token) => token.accept(),
+                    question => question.defer(),
+                }
+            }
             (question, Decision::Reject(reply)) => match question {
                 Question::Connect(token) => token.reject(reply),
                 Question::Hello(token) => token.reject(reply),
@@ -153,6 +164,8 @@ impl<P: Policy> Connection<P> {
                 Question::Rcpt(token) => token.reject(reply),
                 Question::Data(token) => token.reject(reply),
                 Question::Vrfy(token) => token.reject(reply),
+                Question::Expn(token) => token.reject(reply),
+                Question::Etrn(token) => token.reject(reply),
                 question => question.defer(),
             },
             (question, Decision::Defer(reply)) => match question {
@@ -162,6 +175,8 @@ impl<P: Policy> Connection<P> {
                 Question::Rcpt(token) => token.defer(reply),
                 Question::Data(token) => token.defer(reply),
                 Question::Vrfy(token) => token.defer(reply),
+                Question::Expn(token) => token.defer(reply),
+                Question::Etrn(token) => token.defer(reply),
                 question => question.defer(),
             },
             (question, Decision::Later(_)) => {

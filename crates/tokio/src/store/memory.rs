@@ -148,7 +148,7 @@ impl BodySink for MemorySink {
     fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
         let envelope = message.envelope;
         let from = envelope.reverse_path().map_or("", |path| path.as_str()).to_owned();
-        let to = envelope.recipients().map(|path| path.as_str().to_owned()).collect();
+        let to = envelope.recipients().map(|to| to.path.as_str().to_owned()).collect();
         self.start(from, to).map_err(|error| storage_reply(&error))
     }
 

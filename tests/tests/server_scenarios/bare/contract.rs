@@ -1,5 +1,6 @@
 //! What a session promises whatever the scenario is.
 
+use ehlo_server::codec::codes::ServiceExtension;
 use std::time::Duration;
 
 use ehlo_server::{Event, ResolveError, Shutdown};
@@ -12,8 +13,10 @@ impl<'s> Bare<'s> {
         let config = &self.scenario.config;
         let cap = config.limits.output.max(1024);
         self.ensure(self.session.output().len() <= cap, "output below its limit")?;
-        // RFC 1870 §3 and RFC 6152 §3 let MAIL be longer.
-        let line = config.limits.command_line + 26 + if config.eight_bit_mime { 17 } else { 0 };
+        // What all extensions together let the line of a verb be longer: more than any scenario has on offer.
+        let registry = ServiceExtension::ALL;
+        let more: usize = registry.iter().map(|e| usize::from(e.mail_line.max(e.rcpt_line))).sum();
+        let line = config.limits.command_line + 17 + more;
         self.ensure(self.session.held() <= line, "no more of a line kept than a line may have")?;
         match self.session.poll_timeout() {
             None => self.ensure(self.closed, "a deadline while the session is open")?,

@@ -10,8 +10,9 @@ pub(crate) fn show_envelope(envelope: EnvelopeView<'_>) -> String {
     if envelope.reverse_path().is_none() {
         return "none".to_owned();
     }
-    let recipients: String = envelope.recipients().map(|to| format!(" {to}")).collect();
-    format!("{} ->{recipients}", envelope.reverse_path_text())
+    let with = |params: &str| if params.is_empty() { String::new() } else { format!(" ({params})") };
+    let recipients: String = envelope.recipients().map(|to| format!(" {to}{}", with(to.params.as_str()))).collect();
+    format!("{}{} ->{recipients}", envelope.reverse_path_text(), with(envelope.mail_params().as_str()))
 }
 
 /// A question as scenarios write it.
@@ -24,7 +25,9 @@ pub(crate) fn show(pending: Pending<'_>) -> String {
         Pending::Rcpt { to, params } => format!("rcpt {to}{}", with(params.as_str())),
         Pending::Data => "data".to_owned(),
         Pending::Commit { size } => format!("commit {size}"),
-        Pending::Vrfy(text) => format!("vrfy {text}"),
+        Pending::Vrfy { text, smtputf8 } => format!("vrfy {text}{}", if smtputf8 { " SMTPUTF8" } else { "" }),
+        Pending::Expn { text, smtputf8 } => format!("expn {text}{}", if smtputf8 { " SMTPUTF8" } else { "" }),
+        Pending::Etrn(node) => format!("etrn {}", node.as_str()),
         other => format!("{other:?}"),
     }
 }
@@ -46,9 +49,15 @@ pub(super) fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
         _ => None,
     };
     match (question, with) {
+        (Question::Mail(token), _) if matches!(verdict, Verdict::AcceptAt(_)) => match verdict {
+            Verdict::AcceptAt(priority) => Some(token.accept_with_priority(*priority)),
+            _ => None,
+        },
         (Question::Rcpt(token), Some(reply)) => Some(token.accept_with(reply.clone())),
         (Question::Commit(token), Some(reply)) => Some(token.accept_with(reply.clone())),
         (Question::Vrfy(token), Some(reply)) => Some(token.accept_with(reply.clone())),
+        (Question::Expn(token), Some(reply)) => Some(token.accept_with(reply.clone())),
+        (Question::Etrn(token), Some(reply)) => Some(token.accept_with(reply.clone())),
         (Question::Connect(token), _) => common!(token),
         (Question::Hello(token), _) => common!(token),
         (Question::Mail(token), _) => common!(token),
@@ -56,6 +65,8 @@ pub(super) fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
         (Question::Data(token), _) => common!(token),
         (Question::Commit(token), _) => common!(token),
         (Question::Vrfy(token), _) => common!(token),
+        (Question::Expn(token), _) => common!(token),
+        (Question::Etrn(token), _) => common!(token),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use ehlo_server::codec::Reply;
 use ehlo_server::{EnvelopeView, Pending, Questions};
-use ehlo_tokio::{BodySink, Decision, Hello, Mail, MessageContext, Policy, Rcpt, Vrfy};
+use ehlo_tokio::{BodySink, Decision, Etrn, Expn, Hello, Mail, MessageContext, Policy, Rcpt, Vrfy};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::bare::{show, show_envelope};
@@ -81,6 +81,7 @@ pub(super) fn decision(verdict: &Verdict) -> Option<Decision> {
     match verdict {
         Verdict::Accept => Some(Decision::Accept),
         Verdict::AcceptWith(reply) => Some(Decision::AcceptWith(reply.clone())),
+        Verdict::AcceptAt(priority) => Some(Decision::AcceptWithPriority(*priority)),
         Verdict::Reject(reply) => Some(Decision::Reject(reply.clone())),
         Verdict::Defer(reply) => Some(Decision::Defer(reply.clone())),
         Verdict::Later | Verdict::Never | Verdict::Drop => None,
@@ -119,7 +120,15 @@ impl Policy for Scripted {
     }
 
     fn vrfy(&self, vrfy: &Vrfy<'_>) -> Decision {
-        self.ask(Pending::Vrfy(vrfy.text))
+        self.ask(Pending::Vrfy { text: vrfy.text, smtputf8: vrfy.smtputf8 })
+    }
+
+    fn expn(&self, expn: &Expn<'_>) -> Decision {
+        self.ask(Pending::Expn { text: expn.text, smtputf8: expn.smtputf8 })
+    }
+
+    fn etrn(&self, etrn: &Etrn<'_>) -> Decision {
+        self.ask(Pending::Etrn(etrn.node))
     }
 }
 

@@ -263,7 +263,7 @@ impl<F: FileOps> BodySink for MaildirSink<F> {
             id: &id,
             time: now,
         };
-        trace.write_to(envelope.recipients().map(|path| path.as_str()), &mut buffer);
+        trace.write_to(envelope.recipients().map(|to| to.path.as_str()), &mut buffer);
         self.start(id, buffer);
         Ok(())
     }
