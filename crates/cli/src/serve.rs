@@ -89,6 +89,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     max_recipients: u32,
 
+    /// The most messages over one connection, told in the reply to EHLO as LIMITS MAILMAX; one more gets 421. Without it, any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
+    max_messages: Option<u32>,
+
     /// The most connections at a time; one more gets 421
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
@@ -227,6 +231,8 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::Usage(format!("--hostname {}: {error}", args.hostname)))?;
     config.limits.message_size = args.max_size;
     config.limits.recipients = args.max_recipients as usize;
+    config.limits.transactions = args.max_messages;
+    config.requiretls = !args.tls.is_empty();
     let tls = tls::load(args).map_err(|error| Failure::Start(format!("--tls: {error}")))?;
     config.tls = match (&tls, args.require_tls) {
         (None, _) => TlsMode::Off,

@@ -159,6 +159,19 @@ fn limits_are_those_of_the_command_line() {
     client.say("QUIT\r\n", "221");
 }
 
+#[test]
+fn messages_over_one_connection_are_limited_and_the_client_is_told() {
+    let server = Server::start(&["--max-messages", "1", "--max-recipients", "7"]);
+    let mut client = server.connect();
+    client.expect("220");
+    let reply = client.say("EHLO client.example\r\n", "250");
+    assert!(reply.contains("LIMITS MAILMAX=1 RCPTMAX=7"), "{reply}");
+    client.say("MAIL FROM:<a@b> RET=HDRS\r\n", "250");
+    client.say("RCPT TO:<c@d> NOTIFY=NEVER\r\n", "250");
+    client.say("RSET\r\n", "250");
+    client.say("MAIL FROM:<a@b>\r\n", "421");
+}
+
 /// Accepting must rest when there are no file descriptors left, not spin, and go on when there are some again.
 #[test]
 fn it_survives_running_out_of_file_descriptors() {

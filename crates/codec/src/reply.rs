@@ -92,6 +92,28 @@ impl Reply {
         Ok(Self { code, enhanced, text })
     }
 
+    /// The same with characters beyond ASCII in its text, for a client that has said that it takes them: in the mailboxes of replies to
+    /// VRFY and EXPN, and of 251 and 551 to RCPT (RFC 6531 §3.7.4). A line's octets count, not its characters.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new), but for such characters.
+    pub fn new_utf8(
+        code: ReplyCode,
+        enhanced: Option<EnhancedCode>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ReplyError> {
+        let text = text.into();
+        check_text(code, enhanced, text.as_bytes(), true)?;
+        Ok(Self { code, enhanced, text })
+    }
+
+    /// Whether any client can be sent it. Only [`new_utf8`](Self::new_utf8) makes one that is not.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
+    }
+
     /// Its code.
     #[must_use]
     pub const fn code(&self) -> ReplyCode {
@@ -163,6 +185,15 @@ impl fmt::Display for Reply {
 }
 
 const fn check(code: ReplyCode, enhanced: Option<EnhancedCode>, text: &[u8]) -> Result<(), ReplyError> {
+    check_text(code, enhanced, text, false)
+}
+
+const fn check_text(
+    code: ReplyCode,
+    enhanced: Option<EnhancedCode>,
+    text: &[u8],
+    utf8: bool,
+) -> Result<(), ReplyError> {
     if code.get() < 200 || code.get() > 599 {
         return Err(ReplyError::Code);
     }
@@ -177,6 +208,7 @@ const fn check(code: ReplyCode, enhanced: Option<EnhancedCode>, text: &[u8]) -> 
         match text[i] {
             b'\n' => line = 0,
             b'\t' | 32..=126 => line += 1,
+            128.. if utf8 => line += 1,
             _ => return Err(ReplyError::Text),
         }
         if line > MAX_TEXT {
@@ -262,6 +294,17 @@ mod tests {
         reply.write_to(&mut wire, true);
         assert_eq!(wire.len(), MAX_REPLY_LINE);
         assert_eq!(Reply::new(code(250), None, longest + "x"), Err(ReplyError::TooLong));
+    }
+
+    #[test]
+    fn a_text_beyond_ascii_is_asked_for_by_name() {
+        let reply = Reply::new_utf8(code(250), None, "δ <δ@mx.test>").unwrap();
+        let mut wire = Vec::new();
+        reply.write_to(&mut wire, false);
+        assert_eq!(wire, "250 δ <δ@mx.test>\r\n".as_bytes());
+        assert!(!reply.is_ascii() && Reply::fixed(250, None, "d").is_ascii());
+        assert_eq!(Reply::new_utf8(code(250), None, "δ\r\n"), Err(ReplyError::Text));
+        assert_eq!(Reply::new_utf8(code(250), None, "δ".repeat(MAX_TEXT / 2 + 1)), Err(ReplyError::TooLong));
     }
 
     #[test]

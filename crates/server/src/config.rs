@@ -53,7 +53,8 @@ impl Solicitations {
     /// `Solicitation-keywords` (RFC 3865 §2.2), or are longer than [`MAX`](Self::MAX).
     #[must_use]
     pub fn parse(keywords: &str) -> Option<Self> {
-        let fits = keywords.is_empty() || MailParams::parse(&format!("SOLICIT={keywords}")).is_ok();
+        let fits = keywords.is_empty()
+            || MailParams::parse(&format!("SOLICIT={keywords}")).is_ok_and(|params| params.raw().iter().count() == 1);
         (fits && keywords.len() <= Self::MAX).then(|| Self(keywords.to_owned()))
     }
 

@@ -38,6 +38,9 @@ replies! {
     QUEUING = 250 (2, 0, 0) "Queuing started";
     CANNOT_QUEUE = 458 (4, 3, 0) "Unable to queue messages for that node";
 
+    UTF8_NOT_TAKEN = 252 (2, 6, 8) "The answer needs UTF-8, which SMTPUTF8 behind the name asks for";
+    UTF8_REFUSAL = 550 (5, 6, 8) "The answer needs UTF-8, which SMTPUTF8 behind the name asks for";
+    UTF8_MOVED = 550 (5, 6, 8) "Mailbox has moved to an address that needs UTF-8";
     BARE_LF = 500 (5, 5, 2) "Line ends in LF alone; end it with CRLF";
     BARE_CR = 501 (5, 5, 2) "Line has a CR without LF";
     NUL = 501 (5, 5, 2) "Line has a NUL";

@@ -199,3 +199,18 @@ async fn workers_share_the_connections_and_stop_with_the_server() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_policy_that_says_nothing_tells_nobody_who_is_on_a_list_and_starts_no_queue() {
+    within(async {
+        let mut config = Config::new("localhost").unwrap();
+        (config.expn, config.etrn) = (true, true);
+        let server = start(Server::builder(AcceptAll(Memory::new(1 << 20))).config(config)).await;
+        let mut client = server.client().await;
+        client.send(b"HELO client.example\r\nVRFY bob\r\nEXPN list\r\nETRN client.example\r\nQUIT\r\n").await;
+        let replies = client.rest().await;
+        let codes: Vec<&str> = replies.lines().map(|line| &line[..3]).collect();
+        assert_eq!(codes, ["220", "250", "252", "252", "459", "221"], "{replies}");
+    })
+    .await;
+}

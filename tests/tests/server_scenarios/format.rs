@@ -456,7 +456,7 @@ fn parse_server_reply(text: &str) -> Result<Reply, String> {
         None => (None, rest),
     };
     let rest = String::from_utf8(unescape(rest)?).map_err(|error| error.to_string())?;
-    Reply::new(code, enhanced, rest).map_err(|error| error.to_string())
+    Reply::new_utf8(code, enhanced, rest).map_err(|error| error.to_string())
 }
 
 const REASONS: [(&str, Reason); 7] = [

@@ -122,19 +122,21 @@ pub(crate) struct Client {
 
 impl Client {
     /// Sends and reads one reply.
-    pub(crate) fn say(&mut self, text: &str, code: &str) {
+    /// Gives the reply.
+    pub(crate) fn say(&mut self, text: &str, code: &str) -> String {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
-        self.expect(code);
+        self.expect(code)
     }
 
-    pub(crate) fn expect(&mut self, code: &str) {
-        let mut line = String::new();
+    pub(crate) fn expect(&mut self, code: &str) -> String {
+        let (mut line, mut reply) = (String::new(), String::new());
         loop {
             line.clear();
             self.stream.read_line(&mut line).unwrap();
             assert!(line.starts_with(code), "{code} was expected: {line:?}");
+            reply += &line;
             if line.as_bytes().get(3) != Some(&b'-') {
-                return;
+                return reply;
             }
         }
     }

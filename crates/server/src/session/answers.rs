@@ -80,15 +80,42 @@ impl Session {
         let refusal = match verdict {
             Verdict::Accept => None,
             Verdict::AcceptAt(priority) => return self.accept_sender(now, Some(priority)),
-            Verdict::Reply(reply) if reply.code().class() == ReplyClass::Completion => {
-                return self.accept_with(now, kind, &reply);
+            Verdict::Reply(reply) => {
+                let reply = self.for_this_peer(kind, reply);
+                if reply.code().class() == ReplyClass::Completion {
+                    return self.accept_with(now, kind, &reply);
+                }
+                Some(reply)
             }
-            Verdict::Reply(reply) => Some(reply),
         };
         match refusal {
             None => self.accept(now, kind),
             Some(reply) if kind == Kind::Connect => self.refuse_session(now, reply),
             Some(reply) => self.refuse(now, kind, &reply),
+        }
+    }
+
+    /// A reply that the peer can take: characters beyond ASCII go to a client that asked for them, in the few replies that may have them
+    /// (RFC 6531 §3.7.4). In their place 252 or 550 answers VRFY and EXPN, and RCPT gets its 250 or 550 without the new address.
+    fn for_this_peer(&self, kind: Kind, reply: Reply) -> Reply {
+        if reply.is_ascii() {
+            return reply;
+        }
+        let asked_for = match (kind, self.read_again(&self.subject.0)) {
+            (Kind::Vrfy, Ok(Command::Vrfy { smtputf8, .. })) | (Kind::Expn, Ok(Command::Expn { smtputf8, .. })) => {
+                smtputf8
+            }
+            (Kind::Rcpt, _) => self.envelope.declared.smtputf8 && matches!(reply.code().get(), 251 | 551),
+            _ => false,
+        };
+        match (kind, reply.code().class()) {
+            _ if asked_for => reply,
+            (Kind::Vrfy | Kind::Expn, ReplyClass::PermanentFailure) => replies::UTF8_REFUSAL,
+            (Kind::Vrfy | Kind::Expn, _) => replies::UTF8_NOT_TAKEN,
+            (Kind::Rcpt, ReplyClass::Completion) => replies::RECIPIENT_OK,
+            (Kind::Rcpt, ReplyClass::PermanentFailure) => replies::UTF8_MOVED,
+            // Such a reply is the application's fault; it keeps its meaning and loses its words.
+            (_, _) => Reply::new(reply.code(), reply.enhanced(), "Text not in ASCII").unwrap_or(replies::LOCAL_ERROR),
         }
     }
 

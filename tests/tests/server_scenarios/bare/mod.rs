@@ -442,8 +442,12 @@ impl<'s> Bare<'s> {
         self.ensure(line.len() <= 512, "a reply line of 512 octets at the most")?;
         self.ensure(!self.closed, "no output after the end")?;
         let text = line.strip_suffix(b"\r\n").unwrap_or_default();
+        // The session's own replies are ASCII; the application's may name addresses that are not (RFC 6531 §3.7.4).
+        let utf8 = self.foreign && std::str::from_utf8(text).is_ok();
         self.ensure(
-            text.len() >= 4 && text.iter().all(|b| matches!(b, b'\t' | 32..=126)),
+            text.len() >= 4
+                && text[..4].is_ascii()
+                && text.iter().all(|b| matches!(b, b'\t' | 32..=126) || (utf8 && *b > 127)),
             "printable reply lines with CRLF",
         )?;
         let text = String::from_utf8_lossy(text).into_owned();
