@@ -57,8 +57,8 @@ fn talk(stream: impl Read + Write, done: &AtomicU32, gate: &std::sync::mpsc::Rec
         if i == WARM_UP {
             gate.recv().unwrap();
         }
-        say("MAIL FROM:<ada@client.example> SIZE=2000\r\n", "250");
-        say("RCPT TO:<bob@mx.example>\r\n", "250");
+        say("MAIL FROM:<ada@client.example> SIZE=2000 RET=HDRS\r\n", "250");
+        say("RCPT TO:<bob@mx.example> NOTIFY=FAILURE,DELAY\r\n", "250");
         say("DATA\r\n", "354");
         say(&body, "250");
         done.fetch_add(1, Ordering::Relaxed);
