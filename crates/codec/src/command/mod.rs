@@ -1,6 +1,7 @@
 //! Commands (RFC 5321 §4.1.1 and its extensions).
 
 mod argument;
+mod base64;
 mod error;
 mod owned;
 mod parse;
