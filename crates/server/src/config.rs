@@ -1,5 +1,6 @@
 //! What a session is told before it begins.
 
+use crate::auth::AuthConfig;
 use crate::limits::{Limits, Timeouts};
 use crate::question::Questions;
 use ehlo_codec::{Domain, FutureRelease, MailParams, PathFault, Reply, ReplyCode, ReplyError};
@@ -117,6 +118,8 @@ pub struct Config {
     pub(crate) help_text: Option<Reply>,
     /// Whether STARTTLS is offered, or required. The driver must be able to do the handshake.
     pub tls: TlsMode,
+    /// Which SASL mechanisms are offered, and whether clients have to use one.
+    pub auth: AuthConfig,
 }
 
 impl Config {
@@ -149,6 +152,7 @@ impl Config {
             help: true,
             help_text: None,
             tls: TlsMode::Off,
+            auth: AuthConfig::default(),
         })
     }
 

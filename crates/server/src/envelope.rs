@@ -1,6 +1,6 @@
 //! Who sends and who gets a message.
 
-use ehlo_codec::{BodyType, ClientId, Domain, ForwardPath, MailParams, Priority, RcptParams, ReversePath};
+use ehlo_codec::{BodyType, ClientId, Domain, ForwardPath, MailParams, Priority, RcptParams, ReversePath, XText};
 use std::fmt;
 
 /// What of the parameters of MAIL the session itself looks at later on.
@@ -24,6 +24,8 @@ pub(crate) struct Envelope {
     /// The name in EHLO or HELO.
     name: String,
     pub(crate) extended: bool,
+    /// Who the client has proven to be.
+    identity: Option<Box<str>>,
     /// The reverse-path as `<...>` and the parameters of MAIL, then the same for each recipient. Nothing stands between.
     text: String,
     /// Where each of them ends in `text`.
@@ -49,6 +51,15 @@ impl Envelope {
         self.clear();
         self.name.clear();
         self.extended = false;
+        self.identity = None;
+    }
+
+    pub(crate) fn set_identity(&mut self, identity: Box<str>) {
+        self.identity = Some(identity);
+    }
+
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
     }
 
     /// Ends the transaction.
@@ -158,6 +169,13 @@ impl<'s> EnvelopeView<'s> {
         self.envelope.extended
     }
 
+    /// The authorization identity that the client has proven: `with ESMTPA` in a `Received:` field (RFC 3848). At most
+    /// [`MAX_IDENTITY`](crate::auth::MAX_IDENTITY) octets; `None` before authentication.
+    #[must_use]
+    pub fn identity(&self) -> Option<&'s str> {
+        self.envelope.identity()
+    }
+
     /// The sender; `None` if no transaction is open.
     #[must_use]
     pub fn reverse_path(&self) -> Option<ReversePath<'s>> {
@@ -177,6 +195,13 @@ impl<'s> EnvelopeView<'s> {
     pub fn mail_params(&self) -> MailParams<'s> {
         // They were parsed before they came here.
         self.envelope.entry(0).and_then(|(_, params)| MailParams::parse_utf8(params).ok()).unwrap_or_default()
+    }
+
+    /// Who submitted the message, by AUTH= of MAIL: the mailbox, if the client has authenticated, and `None` if it has not, or says
+    /// that it is not known (RFC 4954 §5). Whether this client is trusted to tell is for the application to decide.
+    #[must_use]
+    pub fn submitter(&self) -> Option<XText<'s>> {
+        self.mail_params().auth().filter(|submitter| self.identity().is_some() && !submitter.is_unknown())
     }
 
     /// The recipients that were accepted, in order.

@@ -102,6 +102,8 @@ pub enum CloseReason {
     TooManyCommands,
     /// One transaction more than [`Limits::transactions`](crate::Limits::transactions).
     TooManyTransactions,
+    /// Too many AUTH exchanges that failed ([`Limits::auth_failures`](crate::Limits::auth_failures)).
+    TooManyAuthFailures,
     /// A line without end ([`Limits::discarded_line`](crate::Limits::discarded_line)) or a refused message without end
     /// ([`Limits::refused_body`](crate::Limits::refused_body)).
     Endless,
@@ -128,6 +130,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyErrors => "too many errors",
             Self::TooManyCommands => "too many commands without a message",
             Self::TooManyTransactions => "too many transactions",
+            Self::TooManyAuthFailures => "too many failed authentications",
             Self::Endless => "a line or message without end",
             Self::Shutdown => "shutdown",
             Self::ClearBehindStartTls => "clear text behind STARTTLS",

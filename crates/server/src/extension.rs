@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::replies;
-use ehlo_codec::{BodyType, ByMode, Extension, FutureRelease, Limit, MailParams, RcptParams, Reply, Verb};
+use crate::tls::TlsInfo;
+use ehlo_codec::{BodyType, ByMode, Extension, FutureRelease, Limit, MailParams, Mailbox, RcptParams, Reply, Verb};
 use std::fmt;
 
 /// What decides what is offered: the settings, and the state that the connection is in.
@@ -11,6 +12,8 @@ pub(crate) struct Offer<'c> {
     pub(crate) config: &'c Config,
     /// The connection is inside TLS.
     pub(crate) in_tls: bool,
+    /// What is known of that TLS.
+    pub(crate) tls: Option<&'c TlsInfo>,
 }
 
 /// One service extension.
@@ -18,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) extension: Extension,
     pub(crate) offered: fn(Offer<'_>) -> bool,
     /// Appends what stands behind the keyword in the EHLO reply.
-    pub(crate) write_parameter: fn(&Config, &mut String),
+    pub(crate) write_parameter: fn(Offer<'_>, &mut String),
     /// Octets by which a line may be longer, for each verb that has room for parameters.
     pub(crate) longer: &'static [(Verb, usize)],
     /// The parameters of MAIL that it brings.
@@ -63,7 +66,7 @@ pub(crate) const ROWS: &[Row] = &[
     plain(Extension::Pipelining, |o| o.config.pipelining),
     // RFC 1870.
     Row {
-        write_parameter: |config, out| append(out, format_args!(" {}", config.limits.message_size)),
+        write_parameter: |o, out| append(out, format_args!(" {}", o.config.limits.message_size)),
         longer: &[(Verb::Mail, 26)],
         mail: &[MailParameter { keyword: "SIZE", check: size }],
         ..plain(Extension::Size, |_| true)
@@ -91,6 +94,17 @@ pub(crate) const ROWS: &[Row] = &[
     plain(Extension::EnhancedStatusCodes, |o| o.config.enhanced_status_codes),
     // RFC 3207; never inside TLS (§4.2).
     plain(Extension::StartTls, |o| o.config.tls.has_starttls() && !o.in_tls),
+    // RFC 4954 §3. It stays when the client has authenticated: clients may compare (§4), and MAIL keeps its parameter.
+    Row {
+        write_parameter: |o, out| {
+            for mechanism in o.config.auth.available(o.tls) {
+                append(out, format_args!(" {}", mechanism.name()));
+            }
+        },
+        longer: &[(Verb::Mail, 500)],
+        mail: &[MailParameter { keyword: "AUTH", check: submitter }],
+        ..plain(Extension::Auth, |o| o.config.auth.available(o.tls).next().is_some())
+    },
     // RFC 8689 §2: never outside of TLS.
     Row {
         longer: &[(Verb::Mail, 11)],
@@ -99,8 +113,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     // RFC 9422.
     Row {
-        write_parameter: |config, out| {
-            for limit in limits(config).into_iter().flatten() {
+        write_parameter: |o, out| {
+            for limit in limits(o.config).into_iter().flatten() {
                 append(out, format_args!(" {limit}"));
             }
         },
@@ -110,8 +124,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     // RFC 2852.
     Row {
-        write_parameter: |config, out| {
-            if let Some(seconds) = config.deliver_by.filter(|seconds| *seconds > 0) {
+        write_parameter: |o, out| {
+            if let Some(seconds) = o.config.deliver_by.filter(|seconds| *seconds > 0) {
                 append(out, format_args!(" {}", seconds.min(MOST_SECONDS)));
             }
         },
@@ -121,9 +135,9 @@ pub(crate) const ROWS: &[Row] = &[
     },
     // RFC 4865.
     Row {
-        write_parameter: |config, out| {
-            if let Some(FutureRelease { max_until, .. }) = config.future_release {
-                append(out, format_args!(" {} {max_until}", longest_hold(config)));
+        write_parameter: |o, out| {
+            if let Some(FutureRelease { max_until, .. }) = o.config.future_release {
+                append(out, format_args!(" {} {max_until}", longest_hold(o.config)));
             }
         },
         longer: &[(Verb::Mail, 34)],
@@ -140,8 +154,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row { longer: &[(Verb::Rcpt, 33)], rcpt: &[rcpt("RRVS")], ..plain(Extension::Rrvs, |o| o.config.rrvs) },
     // RFC 3865.
     Row {
-        write_parameter: |config, out| {
-            if let Some(classes) = config.no_soliciting.as_ref().filter(|classes| !classes.as_str().is_empty()) {
+        write_parameter: |o, out| {
+            if let Some(classes) = o.config.no_soliciting.as_ref().filter(|classes| !classes.as_str().is_empty()) {
                 append(out, format_args!(" {}", classes.as_str()));
             }
         },
@@ -161,13 +175,22 @@ pub(crate) const ROWS: &[Row] = &[
 /// its verb (RFC 5321 §4.5.3.1.4).
 pub(crate) fn line_limit(offer: Offer<'_>, verb: Option<Verb>) -> usize {
     let more = |row: &Row| -> usize { row.longer.iter().filter(|(v, _)| Some(*v) == verb).map(|(_, n)| n).sum() };
-    offer.config.limits.command_line + offered(offer).map(more).sum::<usize>()
+    let limits = &offer.config.limits;
+    if verb == Some(Verb::Auth) && !offer.config.auth.mechanisms.is_empty() {
+        // A client must keep to the length of a command (RFC 4954 §4); those that send a token along do not.
+        return limits.auth_line;
+    }
+    limits.command_line + offered(offer).map(more).sum::<usize>()
 }
 
-/// Octets that any line may have at the most.
+/// Octets that any line may have at the most, those of an AUTH exchange among them.
 pub(crate) fn longest_line(offer: Offer<'_>) -> usize {
     let verbs = ROWS.iter().flat_map(|row| row.longer).map(|(verb, _)| Some(*verb));
-    verbs.chain([None]).map(|verb| line_limit(offer, verb)).max().unwrap_or(offer.config.limits.command_line)
+    verbs
+        .chain([None, Some(Verb::Auth)])
+        .map(|verb| line_limit(offer, verb))
+        .max()
+        .unwrap_or(offer.config.limits.command_line)
 }
 
 /// What is on offer.
@@ -218,6 +241,18 @@ fn size(offer: Offer<'_>, params: &MailParams<'_>) -> Result<(), Reply> {
 fn body(_: Offer<'_>, params: &MailParams<'_>) -> Result<(), Reply> {
     match params.body() {
         Some(BodyType::BinaryMime) => Err(replies::BAD_BODY),
+        _ => Ok(()),
+    }
+}
+
+/// `<>`, or a mailbox (RFC 4954 §5). What it is worth is [`EnvelopeView::submitter`](crate::EnvelopeView::submitter).
+fn submitter(_: Offer<'_>, params: &MailParams<'_>) -> Result<(), Reply> {
+    match params.auth() {
+        Some(text) if !text.is_unknown() && text.plain_mailbox().is_none() => {
+            let decoded = text.decode();
+            let mailbox = std::str::from_utf8(&decoded).ok().and_then(|text| Mailbox::parse_utf8(text).ok());
+            mailbox.map(|_| ()).ok_or(replies::BAD_SUBMITTER)
+        }
         _ => Ok(()),
     }
 }

@@ -42,6 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod auth;
 mod config;
 mod envelope;
 mod event;
@@ -54,14 +55,15 @@ mod session;
 pub mod table;
 pub mod tls;
 
+pub use auth::{AuthConfig, AuthMechanism, MechanismNeeds, SaslResponse};
 pub use config::{BareLineEnds, Config, Peer, Solicitations, TlsMode};
 pub use ehlo_codec as codec;
 pub use envelope::{EnvelopeView, Recipient};
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
 pub use limits::{Limits, Timeouts};
 pub use question::{
-    Answer, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending, Question,
-    Questions, RcptToken, VrfyToken,
+    Answer, AuthToken, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending,
+    Question, Questions, RcptToken, VrfyToken,
 };
 pub use session::Session;
 pub use tls::{ChannelBinding, ClientCertificate, TlsInfo};

@@ -10,6 +10,10 @@ pub struct Limits {
     /// Octets of a command line, CRLF included. Floor and default: 512 (RFC 5321 §4.5.3.1.4). MAIL and RCPT
     /// get more where an extension that is offered says so: 26 for SIZE (RFC 1870 §3), 524 for DSN (RFC 3461 §5.4), and so on.
     pub command_line: usize,
+    /// Octets of a line of an AUTH exchange, CRLF included, and of the AUTH command itself; one more is 500 5.5.6. Matters only where
+    /// [mechanisms](crate::AuthConfig::mechanisms) are configured. Floor: what they need. Default: 12,288 characters and CRLF, which
+    /// RFC 4954 §4 considers to be enough for all.
+    pub auth_line: usize,
     /// Octets of an unterminated command line that are skipped until the session is closed. Default: 256 KiB. The text in between
     /// is never kept.
     pub discarded_line: usize,
@@ -39,6 +43,9 @@ pub struct Limits {
     /// Commands that do nothing for a message (NOOP, RSET, VRFY, HELP, EHLO ...), and senders and messages that were refused, since
     /// the last accepted message, until the session is closed with 421. Default: 100, as Postfix.
     pub idle_commands: u32,
+    /// AUTH exchanges that failed, until the session is closed with 421: wrong credentials, what is no response, and exchanges that the
+    /// client gave up. Floor: 3 (RFC 4954 §9). Default: 5.
+    pub auth_failures: u32,
     /// Octets that a driver reads at a time, and so keeps of a connection at the most while its session is parked. Default: 64 KiB.
     pub read_chunk: usize,
 }
@@ -47,6 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             command_line: 512,
+            auth_line: 12_288 + 2,
             discarded_line: 256 * 1024,
             message_size: 50 * 1024 * 1024,
             refused_body: 64 * 1024 * 1024,
@@ -57,6 +65,7 @@ impl Default for Limits {
             output: 8 * 1024,
             bad_commands: 20,
             idle_commands: 100,
+            auth_failures: 5,
             read_chunk: 64 * 1024,
         }
     }
@@ -137,13 +146,14 @@ impl Domains {
 pub(crate) struct Temper {
     bad: u32,
     idle: u32,
+    auth: u32,
     /// RCPT and DATA of the same batch that may still be refused.
     followers: usize,
 }
 
 impl Temper {
     pub(crate) const fn new(limits: &Limits) -> Self {
-        Self { bad: limits.bad_commands, idle: limits.idle_commands, followers: 0 }
+        Self { bad: limits.bad_commands, idle: limits.idle_commands, auth: limits.auth_failures, followers: 0 }
     }
 
     /// A command was refused. Gives whether that was one too many.
@@ -169,6 +179,12 @@ impl Temper {
     pub(crate) const fn idle_command(&mut self) -> bool {
         self.idle = self.idle.saturating_sub(1);
         self.idle == 0
+    }
+
+    /// An AUTH exchange failed. Gives whether that was one too many.
+    pub(crate) const fn auth_failure(&mut self) -> bool {
+        self.auth = self.auth.saturating_sub(1);
+        self.auth == 0
     }
 
     /// A message was taken: the peer is at work.

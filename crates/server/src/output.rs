@@ -1,6 +1,6 @@
 //! Replies on their way to the peer, under a cap.
 
-use ehlo_codec::{MAX_REPLY_LINE, Reply};
+use ehlo_codec::{Base64, MAX_REPLY_LINE, Reply};
 use std::collections::VecDeque;
 
 /// Replies that wait to be written, never more of them than the cap. One that does not fit waits behind the buffer, and is written line
@@ -14,12 +14,13 @@ pub(crate) struct Output {
     waiting: VecDeque<Waiting>,
 }
 
-/// A reply whose first lines may be in the buffer already.
+/// What is not in the buffer yet.
 #[derive(Clone, Debug)]
-struct Waiting {
-    reply: Reply,
-    next_line: usize,
-    enhanced: bool,
+enum Waiting {
+    /// A reply whose first lines may be in the buffer already.
+    Reply { reply: Reply, next_line: usize, enhanced: bool },
+    /// The rest of a challenge, whose line may be longer than that of a reply.
+    Challenge(Vec<u8>),
 }
 
 impl Output {
@@ -78,23 +79,47 @@ impl Output {
         whole
     }
 
+    /// 334 with these octets in base64 and nothing else (RFC 4954 §4).
+    pub(crate) fn push_challenge(&mut self, octets: &[u8]) {
+        let mut line = b"334 ".to_vec();
+        Base64::encode(octets, &mut line);
+        line.extend_from_slice(b"\r\n");
+        if self.waiting.is_empty() && line.len() <= self.room() {
+            self.buffer.append(&mut line);
+        } else {
+            self.waiting.push_back(Waiting::Challenge(line));
+            self.fill();
+        }
+    }
+
     fn push_as(&mut self, reply: &Reply, enhanced: bool) {
         if self.waiting.is_empty() && reply.max_len() <= self.room() {
             reply.write_to(&mut self.buffer, enhanced);
         } else {
-            self.waiting.push_back(Waiting { reply: reply.clone(), next_line: 0, enhanced });
+            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), next_line: 0, enhanced });
             self.fill();
         }
     }
 
     fn fill(&mut self) {
         while self.room() >= MAX_REPLY_LINE {
-            let Some(first) = self.waiting.front_mut() else { return };
-            if first.reply.write_line_to(&mut self.buffer, first.next_line, first.enhanced) {
-                first.next_line += 1;
-            } else {
-                self.waiting.pop_front();
+            let room = self.room();
+            match self.waiting.front_mut() {
+                None => return,
+                Some(Waiting::Reply { reply, next_line, enhanced }) => {
+                    if reply.write_line_to(&mut self.buffer, *next_line, *enhanced) {
+                        *next_line += 1;
+                        continue;
+                    }
+                }
+                Some(Waiting::Challenge(rest)) => {
+                    self.buffer.extend(rest.drain(..room.min(rest.len())));
+                    if !rest.is_empty() {
+                        continue;
+                    }
+                }
             }
+            self.waiting.pop_front();
         }
     }
 }
@@ -121,6 +146,22 @@ mod tests {
             }
             assert!(written == whole, "steps of {step}");
         }
+    }
+
+    #[test]
+    fn a_long_challenge_goes_on_as_the_peer_reads() {
+        let mut whole = b"334 ".to_vec();
+        Base64::encode(&[7; 9000], &mut whole);
+        whole.extend_from_slice(b"\r\n");
+        let mut output = Output::new(1024, true);
+        output.push_challenge(&[7; 9000]);
+        let mut written = Vec::new();
+        while !output.is_empty() {
+            assert!((1..=1024).contains(&output.bytes().len()));
+            written.extend_from_slice(&output.bytes()[..1]);
+            output.sent(1);
+        }
+        assert!(written == whole);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Decisions that the application takes.
 
+use crate::auth::{MAX_IDENTITY, SaslResponse};
 use crate::replies;
 use ehlo_codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReplyClass, ReversePath};
+use std::fmt;
 use std::ops::BitOr;
 
 /// A set of questions that are asked. The commit always is; EXPN and ETRN are wherever they are switched on.
@@ -50,7 +52,7 @@ impl BitOr for Questions {
 /// A decision for the application: an owned token, to be answered once.
 ///
 /// A token that is dropped without an answer leaves its session parked until its deadline; then the session answers by itself: 451,
-/// or where that is no reply to the command (RFC 5321 §4.3.2), 252 to VRFY and EXPN, 458 to ETRN, and to EHLO and to a connection 421, behind which it
+/// or where that is no reply to the command (RFC 5321 §4.3.2), 252 to VRFY and EXPN, 458 to ETRN, 454 to AUTH, and to EHLO and to a connection 421, behind which it
 /// closes. A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
 #[derive(Debug)]
 #[must_use = "the session waits for an answer"]
@@ -74,11 +76,13 @@ pub enum Question {
     Expn(ExpnToken),
     /// Shall what waits for this node be delivered now? Asked where [`Config::etrn`](crate::Config::etrn) is on.
     Etrn(EtrnToken),
+    /// What comes next in an AUTH exchange? Asked where [mechanisms](crate::AuthConfig::mechanisms) are configured.
+    Auth(AuthToken),
 }
 
 impl Question {
     /// Refuses what was asked about for now, as the session does when it gets no answer: with 451 4.3.0; a connection and EHLO with
-    /// 421 4.3.2, which closes; VRFY and EXPN are told 252, that nothing was verified, and ETRN 458.
+    /// 421 4.3.2, which closes; VRFY and EXPN are told 252, that nothing was verified, ETRN 458, and AUTH 454 4.7.0.
     pub fn defer(self) -> Answer {
         match self {
             Self::Connect(token) => token.defer(replies::UNAVAILABLE),
@@ -90,6 +94,7 @@ impl Question {
             Self::Vrfy(token) => token.accept(),
             Self::Expn(token) => token.accept(),
             Self::Etrn(token) => token.defer(replies::CANNOT_QUEUE),
+            Self::Auth(token) => token.defer(replies::AUTH_UNAVAILABLE),
         }
     }
 }
@@ -102,12 +107,28 @@ pub struct Answer {
     pub(crate) verdict: Verdict,
 }
 
-#[derive(Debug)]
 pub(crate) enum Verdict {
     Accept,
     /// A transaction begins, with this priority.
     AcceptAt(Priority),
     Reply(Reply),
+    /// To be sent to the client, not encoded yet.
+    Challenge(Vec<u8>),
+    /// Who the client is.
+    Identity(Box<str>),
+}
+
+impl fmt::Debug for Verdict {
+    /// Not what an exchange is made of.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept => f.write_str("Accept"),
+            Self::AcceptAt(priority) => f.debug_tuple("AcceptAt").field(priority).finish(),
+            Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
+            Self::Challenge(octets) => write!(f, "Challenge({} octets)", octets.len()),
+            Self::Identity(_) => f.write_str("Identity(..)"),
+        }
+    }
 }
 
 /// Which session, and which of its questions.
@@ -224,6 +245,60 @@ accept_with!(VrfyToken, "Yes, with a reply of one's own: 250 or 251 with the mai
 
 accept_with!(ExpnToken, "Yes, with a reply of one's own: 250 with a mailbox on each line (RFC 5321 §3.5.2).");
 accept_with!(EtrnToken, "Yes, with a reply of one's own: 251, 252 or 253 tell what waits (RFC 1985 §5.1).");
+/// Octets of a challenge: what 12,288 characters of base64 hold (RFC 4954 §4).
+const MAX_CHALLENGE: usize = 12_288 / 4 * 3;
+
+/// Asks for the next step of an AUTH exchange (RFC 4954 §4). What the client sent is [`Pending::Auth`].
+///
+/// A question that is not answered in time is 454 4.7.0, and the exchange is over.
+#[derive(Debug)]
+#[must_use = "the session waits for an answer"]
+pub struct AuthToken(pub(crate) Token);
+
+impl AuthToken {
+    /// Go on: 334 with these octets, which may be none. The client's response is the next question. More than 9,216 octets are no
+    /// challenge that clients have room for: it is 454 4.7.0 then, and a fault that a debug build panics at.
+    pub fn challenge(self, octets: &[u8]) -> Answer {
+        if octets.len() > MAX_CHALLENGE {
+            debug_assert!(false, "a challenge of {} octets", octets.len());
+            return self.defer(replies::AUTH_UNAVAILABLE);
+        }
+        Answer { token: self.0, verdict: Verdict::Challenge(octets.to_vec()) }
+    }
+
+    /// Yes: 235 2.7.0, and the client is who this says, which [`Session::identity`](crate::Session::identity) tells from now on. An
+    /// identity that is empty, or longer than [`MAX_IDENTITY`], is none: it is 454 4.7.0 then, and a fault that a debug build panics
+    /// at.
+    pub fn accept(self, identity: &str) -> Answer {
+        if identity.is_empty() || identity.len() > MAX_IDENTITY {
+            debug_assert!(false, "an identity of {} octets", identity.len());
+            return self.defer(replies::AUTH_UNAVAILABLE);
+        }
+        Answer { token: self.0, verdict: Verdict::Identity(identity.into()) }
+    }
+
+    /// No: 535 5.7.8, which does not say what was wrong.
+    pub fn fail(self) -> Answer {
+        Answer { token: self.0, verdict: Verdict::Reply(replies::CREDENTIALS_INVALID) }
+    }
+
+    /// No, with a 5yz reply: 534 5.7.9 for a mechanism that is too weak for this user, 501 5.5.2 for a message that breaks the
+    /// mechanism's grammar, 500 5.5.6 for one that is too long, 535 for the rest (RFC 4954 §4, §6). It counts as a
+    /// [failure](crate::Limits::auth_failures). A reply of another class is replaced by 535 5.7.8, which is a fault that a debug build
+    /// panics at.
+    pub fn reject(self, reply: Reply) -> Answer {
+        let reply = of_class(reply, ReplyClass::PermanentFailure, replies::CREDENTIALS_INVALID);
+        Answer { token: self.0, verdict: Verdict::Reply(reply) }
+    }
+
+    /// Not now, with a 4yz reply: 454 4.7.0 if the credentials cannot be checked, 432 4.7.12 if the user has to log in by another
+    /// mechanism once (RFC 4954 §6); 421 ends the session behind it. A reply of another class is replaced by 454 4.7.0, which is a
+    /// fault that a debug build panics at.
+    pub fn defer(self, reply: Reply) -> Answer {
+        let reply = of_class(reply, ReplyClass::TransientFailure, replies::AUTH_UNAVAILABLE);
+        Answer { token: self.0, verdict: Verdict::Reply(reply) }
+    }
+}
 
 /// What the open question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,4 +352,13 @@ pub enum Pending<'s> {
     },
     /// What ETRN was given: a host, a domain with all below it, or the name of a queue (RFC 1985 §5.3).
     Etrn(EtrnNode<'s>),
+    /// An AUTH exchange.
+    Auth {
+        /// The mechanism, by its name in [`AuthConfig::mechanisms`](crate::AuthConfig::mechanisms).
+        mechanism: &'s str,
+        /// What the client has sent, decoded; `None` if AUTH came without an initial response, `Some` of nothing if that was empty.
+        response: Option<SaslResponse<'s>>,
+        /// Whether the exchange begins; one that was under way is over then.
+        begins: bool,
+    },
 }

@@ -16,6 +16,8 @@ replies! {
     BYE = 221 (2, 0, 0) "Bye";
     CANNOT_VERIFY = 252 (2, 1, 5) "Not verified; send mail and see";
 
+    AUTHENTICATED = 235 (2, 7, 0) "Authentication successful";
+
     START_TLS = 220 (2, 0, 0) "Ready to start TLS";
     UNAVAILABLE = 421 (4, 3, 2) "Service not available, try again later";
     SHUTTING_DOWN = 421 (4, 3, 2) "Shutting down, try again later";
@@ -28,11 +30,13 @@ replies! {
     ENDLESS_LINE = 421 (4, 5, 2) "Line without end, closing";
     ENDLESS_BODY = 421 (4, 3, 4) "Message far beyond the size limit, closing";
 
+    TOO_MANY_AUTH_FAILURES = 421 (4, 7, 0) "Too many failed authentications, closing";
     CLEAR_BEHIND_STARTTLS = 421 (4, 7, 0) "Commands in clear behind STARTTLS, closing";
 
     LOCAL_ERROR = 451 (4, 3, 0) "Local error, try again later";
     TOO_MANY_RECIPIENTS = 452 (4, 5, 3) "Too many recipients; send the rest in another transaction";
     TOO_MANY_DOMAINS = 452 (4, 5, 3) "Too many domains of recipients; send the rest over another connection";
+    AUTH_UNAVAILABLE = 454 (4, 7, 0) "Authentication not available at the moment";
     TLS_NOT_AVAILABLE = 454 (4, 7, 0) "TLS not available at the moment";
 
     QUEUING = 250 (2, 0, 0) "Queuing started";
@@ -45,6 +49,10 @@ replies! {
     BARE_CR = 501 (5, 5, 2) "Line has a CR without LF";
     NUL = 501 (5, 5, 2) "Line has a NUL";
     LINE_TOO_LONG = 500 (5, 5, 2) "Line too long";
+    AUTH_LINE_TOO_LONG = 500 (5, 5, 6) "Authentication exchange line is too long";
+    NOT_BASE64 = 501 (5, 5, 2) "Response is not base64";
+    AUTH_CANCELLED = 501 (5, 7, 0) "Authentication cancelled";
+    NO_INITIAL_RESPONSE = 501 (5, 7, 0) "This mechanism has no initial response";
     NOT_IMPLEMENTED = 502 (5, 5, 1) "Command not implemented";
     HELLO_FIRST = 503 (5, 5, 1) "Say EHLO or HELO first";
     MAIL_FIRST = 503 (5, 5, 1) "Say MAIL first";
@@ -53,7 +61,13 @@ replies! {
     REFUSED_SESSION = 503 (5, 5, 1) "This session was refused; say QUIT";
     WITHIN_TRANSACTION = 503 (5, 5, 1) "Not within a transaction; RSET ends it";
     TLS_ACTIVE = 503 (5, 5, 1) "TLS is active already";
+    AUTHENTICATED_ALREADY = 503 (5, 5, 1) "Authenticated already";
+    UNKNOWN_MECHANISM = 504 (5, 5, 4) "Mechanism not available";
+    AUTH_REQUIRED = 530 (5, 7, 0) "Authentication required";
+    CREDENTIALS_INVALID = 535 (5, 7, 8) "Authentication credentials invalid";
+    ENCRYPTION_REQUIRED = 538 (5, 7, 11) "Encryption required for this mechanism";
     TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
+    BAD_SUBMITTER = 501 (5, 5, 4) "AUTH must be the xtext of a mailbox, or <>";
     BAD_BODY = 501 (5, 5, 4) "BODY=BINARYMIME is not on offer";
     UNKNOWN_PARAMETER = 555 (5, 5, 4) "Parameter not recognized";
     NON_ASCII_SENDER = 550 (5, 6, 7) "Sender address has characters beyond ASCII, and MAIL no SMTPUTF8";

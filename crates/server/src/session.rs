@@ -1,10 +1,12 @@
 //! The session: phases, time, and the contract with the driver. What commands do is in `commands`, what answers do in `answers`.
 
 mod answers;
+mod auth;
 mod body;
 mod commands;
 mod tls;
 
+use crate::auth::Exchange;
 use crate::config::{Config, Peer};
 use crate::envelope::{Envelope, EnvelopeView};
 use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
@@ -75,6 +77,8 @@ pub struct Session {
     ended: bool,
     tls: Option<Box<TlsInfo>>,
     tls_available: bool,
+    /// What the client has sent of an AUTH exchange.
+    exchange: Option<Box<Exchange>>,
     /// There was no greeting yet: the connection begins with a handshake.
     greeting_due: bool,
 }
@@ -84,6 +88,8 @@ enum Phase {
     /// The application has yet to say whether there is a greeting.
     Connecting,
     Command(State),
+    /// An AUTH exchange is under way: the client's next line is a response (RFC 4954 §4).
+    Authenticating,
     /// The driver is to do a TLS handshake, once the output is written.
     Handshaking,
     /// A message is coming.
@@ -115,6 +121,7 @@ enum Kind {
     Vrfy,
     Expn,
     Etrn,
+    Auth,
 }
 
 /// The argument that a question is about: kept as text, read again when somebody looks.
@@ -158,6 +165,7 @@ impl Session {
             ended: false,
             tls: None,
             tls_available: true,
+            exchange: None,
             greeting_due: peer.implicit_tls,
             config,
         };
@@ -341,7 +349,7 @@ impl Session {
         match self.phase {
             Phase::Body => !self.paused,
             Phase::Refusing(_) => true,
-            Phase::Command(_) => self.asked.is_none() && self.output.has_room(),
+            Phase::Command(_) | Phase::Authenticating => self.asked.is_none() && self.output.has_room(),
             Phase::Connecting | Phase::Handshaking | Phase::Committing | Phase::Closing(_) | Phase::Closed => false,
         }
     }
@@ -385,6 +393,12 @@ impl Session {
         self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
     }
 
+    /// Waits for a line of an AUTH exchange.
+    fn await_response(&mut self, now: Instant) {
+        self.phase = Phase::Authenticating;
+        self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
+    }
+
     fn ask(&mut self, now: Instant, kind: Kind) -> Token {
         self.sequence = self.sequence.wrapping_add(1);
         self.asked = Some(Asked { sequence: self.sequence, kind });
@@ -421,7 +435,7 @@ impl Session {
     }
 
     fn shutdown_if_asked(&mut self, now: Instant) {
-        let at_boundary = self.asked.is_none() && matches!(self.phase, Phase::Command(_));
+        let at_boundary = self.asked.is_none() && matches!(self.phase, Phase::Command(_) | Phase::Authenticating);
         if self.shutdown && at_boundary {
             self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
         }
@@ -441,6 +455,7 @@ impl Session {
     fn close(&mut self, now: Instant, reason: CloseReason) {
         self.asked = None;
         self.phase = Phase::Closing(reason);
+        self.exchange = None;
         self.envelope.clear();
         self.deadline = (deadline(now, self.config.timeouts.flush), Reason::Flush);
         self.settle();
@@ -458,6 +473,7 @@ impl Session {
         if self.phase != Phase::Closed {
             self.phase = Phase::Closed;
             self.flush = None;
+            self.exchange = None;
             self.events.push(Event::Closed(reason));
         }
     }

@@ -89,6 +89,8 @@ pub const ROWS: &[Row] = &[
     // nothing else tells that there is STARTTLS (RFC 5321 §4.1.1.1).
     row(Verb::Starttls, true, true,
                                   [NeedsQuit, NeedsHello, Allow,     WithinTransaction, WithinTransaction]),
+    // RFC 4954 §4 has it after EHLO, and not within a transaction.
+    row(Verb::Auth, true, true,   [NeedsQuit, NeedsHello, Allow,     WithinTransaction, WithinTransaction]),
     row(Verb::Quit, false, true,  [Allow,     Allow,      Allow,     Allow,          Allow]),
 ];
 

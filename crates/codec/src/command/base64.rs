@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn wrong_padding_and_spare_bits_are_nothing() {
-        for text in ["YQ", "YQ=", "YQ==YQ==", "Y=Q=", "=", "==", "====", "A===", "YR==", "YWJ=", "=AAA", "AAA=BBB", "AAAAA"] {
+        for text in
+            ["YQ", "YQ=", "YQ==YQ==", "Y=Q=", "=", "==", "====", "A===", "YR==", "YWJ=", "=AAA", "AAA=BBB", "AAAAA"]
+        {
             assert_eq!(decoded(text), None, "{text}");
         }
     }

@@ -50,6 +50,7 @@ impl Session {
             (Kind::Vrfy, Ok(Command::Vrfy { text, smtputf8 })) => Pending::Vrfy { text: text.as_str(), smtputf8 },
             (Kind::Expn, Ok(Command::Expn { text, smtputf8 })) => Pending::Expn { text: text.as_str(), smtputf8 },
             (Kind::Etrn, Ok(Command::Etrn(node))) => Pending::Etrn(node),
+            (Kind::Auth, _) => self.pending_auth(),
             // The subject of a question was parsed before it was kept.
             _ => Pending::Nothing,
         }
@@ -67,6 +68,7 @@ impl Session {
             }
             Kind::Vrfy | Kind::Expn => self.accept(now, asked.kind),
             Kind::Etrn => self.refuse(now, asked.kind, &replies::CANNOT_QUEUE),
+            Kind::Auth => self.defer_auth(now, &replies::AUTH_UNAVAILABLE),
             Kind::Commit => {
                 self.abort(AbortReason::TimedOut(reason));
                 self.refuse(now, asked.kind, &replies::LOCAL_ERROR);
@@ -77,8 +79,12 @@ impl Session {
     }
 
     fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
+        if kind == Kind::Auth {
+            return self.decide_auth(now, verdict);
+        }
         let refusal = match verdict {
-            Verdict::Accept => None,
+            // Only AUTH's token makes the others.
+            Verdict::Accept | Verdict::Challenge(_) | Verdict::Identity(_) => None,
             Verdict::AcceptAt(priority) => return self.accept_sender(now, Some(priority)),
             Verdict::Reply(reply) => {
                 let reply = self.for_this_peer(kind, reply);
@@ -133,6 +139,8 @@ impl Session {
             Kind::Commit => self.accept_with(now, kind, &replies::QUEUED),
             Kind::Vrfy | Kind::Expn => self.accept_with(now, kind, &replies::CANNOT_VERIFY),
             Kind::Etrn => self.accept_with(now, kind, &replies::QUEUING),
+            // It has answers of its own.
+            Kind::Auth => {}
         }
     }
 
@@ -188,7 +196,7 @@ impl Session {
                 self.count_follower(now);
             }
             // They were counted when they came.
-            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy | Kind::Expn | Kind::Etrn => self.go_on(now),
+            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy | Kind::Expn | Kind::Etrn | Kind::Auth => self.go_on(now),
         }
     }
 
@@ -244,7 +252,7 @@ impl Session {
         for row in crate::extension::offered(self.offer()) {
             text.push('\n');
             text.push_str(row.extension.keyword());
-            (row.write_parameter)(&self.config, &mut text);
+            (row.write_parameter)(self.offer(), &mut text);
         }
         Reply::new(ReplyCode::OK, None, text)
     }

@@ -22,12 +22,19 @@ impl Session {
         let (used, frame) = framer.next(input);
         match frame {
             Framed::NeedMore => {}
+            Framed::Line(line) if self.phase == Phase::Authenticating => self.handle_response(now, line),
             Framed::Line(line) => self.handle_command(now, line),
+            Framed::Fault(fault) if self.phase == Phase::Authenticating => self.handle_response_fault(now, fault),
             Framed::Fault(fault) => {
                 self.go_on(now);
                 self.bad_command(now, fault_reply(fault));
             }
-            Framed::Hopeless => self.close_with(now, &replies::ENDLESS_LINE, CloseReason::Endless),
+            Framed::Hopeless => {
+                if self.phase == Phase::Authenticating {
+                    self.defer_auth(now, &replies::AUTH_LINE_TOO_LONG);
+                }
+                self.close_with(now, &replies::ENDLESS_LINE, CloseReason::Endless);
+            }
         }
         self.framer = framer;
         used
@@ -50,6 +57,9 @@ impl Session {
             _ if self.needs_tls(verb) && state != State::Refused => Some(replies::TLS_FIRST),
             // RFC 3207 §4.2: a client must not, and the RFC names no reply.
             _ if verb == Verb::Starttls && self.tls.is_some() => Some(replies::TLS_ACTIVE),
+            // RFC 4954 §4: once in a session.
+            _ if verb == Verb::Auth && self.identity().is_some() => Some(replies::AUTHENTICATED_ALREADY),
+            Cell::Allow if self.needs_auth(verb) => Some(replies::AUTH_REQUIRED),
             Cell::Allow => None,
             Cell::WithinTransaction => Some(replies::WITHIN_TRANSACTION),
             Cell::NeedsHello => Some(replies::HELLO_FIRST),
@@ -119,6 +129,7 @@ impl Session {
             }
             Command::Quit => self.close_with(now, &replies::BYE, CloseReason::Quit),
             Command::StartTls => self.start_tls(now),
+            Command::Auth { mechanism, initial_response } => self.begin_auth(now, *mechanism, *initial_response),
             // Verbs without a row do not come here.
             _ => self.bad_command(now, &replies::NOT_IMPLEMENTED),
         }
@@ -240,6 +251,7 @@ impl Session {
             Verb::Starttls => self.config.tls.has_starttls(),
             Verb::Expn => self.config.expn,
             Verb::Etrn => self.config.etrn,
+            Verb::Auth => self.has_auth(),
             Verb::Help => self.config.help,
             _ => true,
         }
@@ -297,12 +309,12 @@ impl Session {
         }
     }
 
-    fn bad_command(&mut self, now: Instant, reply: &Reply) {
+    pub(super) fn bad_command(&mut self, now: Instant, reply: &Reply) {
         self.refuse_command(now, None, reply);
     }
 }
 
-const fn fault_reply(fault: LineFault) -> &'static Reply {
+pub(super) const fn fault_reply(fault: LineFault) -> &'static Reply {
     const BARE_LF: &Reply = &replies::BARE_LF;
     const BARE_CR: &Reply = &replies::BARE_CR;
     const NUL: &Reply = &replies::NUL;

@@ -55,7 +55,7 @@ impl Session {
     }
 
     pub(super) fn offer(&self) -> Offer<'_> {
-        Offer { config: &self.config, in_tls: self.tls.is_some() }
+        Offer { config: &self.config, in_tls: self.tls.is_some(), tls: self.tls.as_deref() }
     }
 
     pub(super) fn new_framer(&self) -> LineFramer {
