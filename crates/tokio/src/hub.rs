@@ -102,6 +102,10 @@ pub struct Summary {
     pub tls_connections: u64,
     /// TLS handshakes that failed, timeouts not among them.
     pub failed_handshakes: u64,
+    /// Clients that authenticated.
+    pub authentications: u64,
+    /// AUTH exchanges that were refused, or whose client sent what the mechanism knows no sense of.
+    pub failed_authentications: u64,
     /// Connections that were closed because something came in clear behind STARTTLS.
     pub starttls_violations: u64,
     /// Connections that were still open when the drain deadline came, and were closed.
@@ -124,6 +128,8 @@ pub(crate) struct Hub {
     pub(crate) aborted_messages: AtomicU64,
     pub(crate) tls_connections: AtomicU64,
     pub(crate) failed_handshakes: AtomicU64,
+    pub(crate) authentications: AtomicU64,
+    pub(crate) failed_authentications: AtomicU64,
     pub(crate) starttls_violations: AtomicU64,
 }
 
@@ -150,6 +156,8 @@ impl Hub {
             aborted_messages: AtomicU64::new(0),
             tls_connections: AtomicU64::new(0),
             failed_handshakes: AtomicU64::new(0),
+            authentications: AtomicU64::new(0),
+            failed_authentications: AtomicU64::new(0),
             starttls_violations: AtomicU64::new(0),
         })
     }
@@ -224,6 +232,8 @@ impl Hub {
             aborted_messages: self.aborted_messages.load(Ordering::Relaxed),
             tls_connections: self.tls_connections.load(Ordering::Relaxed),
             failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
+            authentications: self.authentications.load(Ordering::Relaxed),
+            failed_authentications: self.failed_authentications.load(Ordering::Relaxed),
             starttls_violations: self.starttls_violations.load(Ordering::Relaxed),
             cut_off: 0,
         }

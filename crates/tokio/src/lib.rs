@@ -1,7 +1,7 @@
 //! Drivers for [`ehlo_server`] and [`ehlo_client`] on tokio.
 //!
 //! A [`Server`] accepts connections, asks a [`Policy`] what it takes, and streams messages into a [`BodySink`]; some are in [`store`].
-//! [`client::Client`] sends a message.
+//! [`auth`] lets clients log in. [`client::Client`] sends a message.
 //!
 //! ```
 //! use ehlo_tokio::client::Client;
@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+pub mod auth;
 mod carry;
 pub mod client;
 mod connection;
@@ -47,6 +48,7 @@ mod transport;
 mod workers;
 
 pub use ehlo_client;
+pub use ehlo_sasl;
 pub use ehlo_server;
 pub use hub::{ConnectionLimits, Summary};
 pub use policy::{AcceptAll, Context, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};

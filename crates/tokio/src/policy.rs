@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use ehlo_server::codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReversePath};
 use ehlo_server::{EnvelopeView, Questions, TlsInfo};
 
+use crate::auth::Authenticator;
 use crate::sink::BodySink;
 use crate::store::Store;
 
@@ -185,6 +187,12 @@ pub trait Policy: Send + Sync + 'static {
 
     /// A sink for a new connection.
     fn sink(&self) -> Self::Sink;
+
+    /// Who answers for clients that authenticate (RFC 4954). Asked once, when the server is made. By default nobody does, and AUTH is
+    /// not known. Whom a client has proven to be is told by [`EnvelopeView::identity`] of each [`Context`].
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        None
+    }
 
     /// A connection came. A refusal is its greeting: 554, 521 or 421 (RFC 5321 §3.1, RFC 7504 §3); other codes are replaced by those.
     fn connect(&self, connect: &Context<'_>) -> Decision {

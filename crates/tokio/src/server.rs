@@ -1,5 +1,6 @@
 //! The listener: accepting, refusing, and stopping.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use ehlo_server::{Config, Questions, TlsMode};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::auth::{Auth, Authenticator};
 use crate::connection::{Connection, Setup};
 use crate::hub::{ConnectionLimits, Hub, Phase, Summary};
 use crate::policy::Policy;
@@ -26,7 +28,6 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::fro
 pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 
 /// Makes a [`Server`].
-#[derive(Debug)]
 #[must_use]
 pub struct Builder<P> {
     policy: P,
@@ -35,10 +36,26 @@ pub struct Builder<P> {
     drain: Duration,
     workers: Option<Workers>,
     tls: Option<TlsConfig>,
+    authenticator: Option<Arc<dyn Authenticator>>,
+}
+
+impl<P: fmt::Debug> fmt::Debug for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("policy", &self.policy)
+            .field("config", &self.config)
+            .field("limits", &self.limits)
+            .field("drain", &self.drain)
+            .field("workers", &self.workers)
+            .field("tls", &self.tls)
+            .field("authenticator", &self.authenticator.is_some())
+            .finish()
+    }
 }
 
 impl<P: Policy> Builder<P> {
-    /// The settings of each session. Their [`questions`](Config::questions) are overridden by [`Policy::questions`]. Without this, the
+    /// The settings of each session. Their [`questions`](Config::questions) are overridden by [`Policy::questions`], and their
+    /// [mechanisms](ehlo_server::AuthConfig::mechanisms) by the [authenticator's](Self::authenticator). Without this, the
     /// defaults apply, and the server calls itself `localhost`.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
@@ -70,6 +87,13 @@ impl<P: Policy> Builder<P> {
         self
     }
 
+    /// Has this one answer for clients that authenticate (RFC 4954), in place of what the policy [has](Policy::authenticator). Without
+    /// either there is no AUTH; [`Config::auth`] says whether it is required.
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
     /// The server.
     #[must_use]
     pub fn build(self) -> Server<P> {
@@ -80,7 +104,10 @@ impl<P: Policy> Builder<P> {
         if self.tls.is_none() {
             config.tls = TlsMode::Off;
         }
+        let auth = self.authenticator.or_else(|| self.policy.authenticator()).and_then(Auth::new);
+        config.auth.mechanisms = auth.as_ref().map(Auth::offers).unwrap_or_default();
         Server {
+            auth: auth.map(Arc::new),
             policy: Arc::new(self.policy),
             config: Arc::new(config),
             limits: self.limits,
@@ -137,6 +164,7 @@ impl From<TcpListener> for Listener {
 /// ```
 #[derive(Debug)]
 pub struct Server<P> {
+    auth: Option<Arc<Auth>>,
     policy: Arc<P>,
     config: Arc<Config>,
     limits: ConnectionLimits,
@@ -155,6 +183,7 @@ impl<P: Policy> Server<P> {
             drain: Duration::from_secs(30),
             workers: None,
             tls: None,
+            authenticator: None,
         }
     }
 
@@ -246,6 +275,7 @@ impl<P: Policy> Server<P> {
             config: Arc::clone(&self.config),
             policy: Arc::clone(&self.policy),
             tls: self.tls.clone(),
+            auth: self.auth.clone(),
             implicit_tls,
         };
         let Some(workers) = &self.workers else {

@@ -32,7 +32,7 @@ const PLACES: &[Place] = &[
     },
     Place {
         package: "ehlo-tokio",
-        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-server"],
+        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-sasl", "ehlo-server"],
         outside: Some(&[
             "bytes",
             "memchr",

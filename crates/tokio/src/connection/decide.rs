@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use ehlo_server::codec::{Reply, ReplyClass};
-use ehlo_server::{Answer, CommitToken, DataToken, Pending, Question};
+use ehlo_server::{Answer, AuthToken, CommitToken, DataToken, Pending, Question};
 
 use super::{Body, Connection};
+use crate::auth::LaterAuth;
 use crate::policy::{self, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};
 use crate::sink::{BodySink as _, MessageContext, storage_reply};
 
@@ -15,6 +16,8 @@ use crate::sink::{BodySink as _, MessageContext, storage_reply};
 pub(super) enum Open {
     /// The policy will decide.
     Policy(Question, Later),
+    /// The authenticator will decide.
+    Auth(AuthToken, LaterAuth),
     /// The sink makes the message safe.
     Sink(CommitToken),
 }
@@ -24,6 +27,7 @@ impl<P: Policy> Connection<P> {
     pub(super) fn ask(&mut self, cx: &mut Context<'_>, now: Instant, question: Question) {
         debug_assert!(self.open.is_none(), "the session asks one question at a time");
         match question {
+            Question::Auth(token) => return self.ask_auth(cx, now, token),
             Question::Commit(token) => self.open = Some(Open::Sink(token)),
             question => match self.decide() {
                 Decision::Later(later) => self.open = Some(Open::Policy(question, later)),
@@ -34,15 +38,20 @@ impl<P: Policy> Connection<P> {
         let _ = self.poll_open(cx, now);
     }
 
-    /// What the policy says to the open question.
-    fn decide(&self) -> Decision {
-        let policy = &*self.policy;
-        let context = policy::Context {
+    /// Who asks.
+    pub(super) fn context(&self) -> policy::Context<'_> {
+        policy::Context {
             peer: self.transport.peer(),
             connection: self.slot.id(),
             envelope: self.session.envelope(),
             tls: self.session.tls(),
-        };
+        }
+    }
+
+    /// What the policy says to the open question.
+    fn decide(&self) -> Decision {
+        let policy = &*self.policy;
+        let context = self.context();
         match self.session.pending() {
             Pending::Connect => policy.connect(&context),
             Pending::Hello { name, extended } => policy.hello(&Hello { context, name, extended }),
@@ -79,6 +88,13 @@ impl<P: Policy> Connection<P> {
                     self.answer(now, question, decision);
                     Poll::Ready(true)
                 }
+            },
+            Some(Open::Auth(token, mut later)) => match later.as_mut().poll(cx) {
+                Poll::Pending => {
+                    self.open = Some(Open::Auth(token, later));
+                    Poll::Pending
+                }
+                Poll::Ready(decision) => self.decided(cx, now, token, decision),
             },
             Some(Open::Sink(token)) => match self.poll_commit(cx) {
                 Poll::Pending => {
@@ -187,7 +203,7 @@ impl<P: Policy> Connection<P> {
         self.resolve(now, answer);
     }
 
-    fn resolve(&mut self, now: Instant, answer: Answer) {
+    pub(super) fn resolve(&mut self, now: Instant, answer: Answer) {
         // Stale answers were dropped with their questions, and there is but one session here.
         let result = self.session.resolve(now, answer);
         debug_assert!(result.is_ok(), "an answer is given while its question is open");

@@ -4,6 +4,7 @@
 //! a thread share, handled there, and body bytes go to the sink as slices of it. All replies that one read causes are written at once.
 //! Only when a decision or the sink has to be waited for is the rest of the read copied to memory of the connection ([`Carry`]).
 
+mod auth;
 mod decide;
 mod handshake;
 mod timer;
@@ -17,12 +18,14 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use ehlo_sasl::ServerExchange;
 use ehlo_server::codec::Reply;
 use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Reason, Session, Shutdown};
 
 use self::decide::Open;
 use self::handshake::Handshake;
 use self::timer::Timer;
+use crate::auth::Auth;
 use crate::carry::{Carry, Left};
 use crate::hub::{Phase, Slot};
 use crate::policy::Policy;
@@ -69,6 +72,7 @@ pub(crate) struct Setup<P> {
     pub(crate) config: Arc<Config>,
     pub(crate) policy: Arc<P>,
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) auth: Option<Arc<Auth>>,
     /// It begins with a handshake.
     pub(crate) implicit_tls: bool,
 }
@@ -79,6 +83,9 @@ pub(crate) struct Connection<P: Policy> {
     session: Session,
     tls: Option<TlsConfig>,
     handshake: Handshake,
+    auth: Option<Arc<Auth>>,
+    /// The AUTH exchange that is under way, or was given up by the client.
+    exchange: Option<Box<ServerExchange>>,
     config: Arc<Config>,
     policy: Arc<P>,
     /// Whether the policy wants to be asked at DATA.
@@ -134,7 +141,7 @@ impl<P: Policy> Connection<P> {
     }
 
     fn make(transport: Transport, slot: Slot, setup: Setup<P>) -> Self {
-        let Setup { config, policy, tls, implicit_tls } = setup;
+        let Setup { config, policy, tls, auth, implicit_tls } = setup;
         let mut peer = ehlo_server::Peer::new(slot.id()).with_address(transport.peer().ip());
         if implicit_tls {
             peer = peer.with_implicit_tls();
@@ -147,6 +154,8 @@ impl<P: Policy> Connection<P> {
             transport,
             tls,
             handshake: Handshake::None,
+            auth,
+            exchange: None,
             config,
             policy,
             body: Body::None,
@@ -316,12 +325,12 @@ impl<P: Policy> Connection<P> {
                 continue;
             }
             if self.closed.is_some() {
-                self.open = None;
+                (self.open, self.exchange) = (None, None);
                 return self.carry.clear(&mut self.slot);
             }
             if self.open.is_some() && self.session.pending() == Pending::Nothing {
                 // Answered by the session itself: the time was up, or the peer is gone.
-                self.open = None;
+                (self.open, self.exchange) = (None, None);
             }
             match self.poll_open(cx, now) {
                 Poll::Pending => return,
