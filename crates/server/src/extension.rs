@@ -94,17 +94,6 @@ pub(crate) const ROWS: &[Row] = &[
     plain(Extension::EnhancedStatusCodes, |o| o.config.enhanced_status_codes),
     // RFC 3207; never inside TLS (§4.2).
     plain(Extension::StartTls, |o| o.config.tls.has_starttls() && !o.in_tls),
-    // RFC 4954 §3. It stays when the client has authenticated: clients may compare (§4), and MAIL keeps its parameter.
-    Row {
-        write_parameter: |o, out| {
-            for mechanism in o.config.auth.available(o.tls) {
-                append(out, format_args!(" {}", mechanism.name()));
-            }
-        },
-        longer: &[(Verb::Mail, 500)],
-        mail: &[MailParameter { keyword: "AUTH", check: submitter }],
-        ..plain(Extension::Auth, |o| o.config.auth.available(o.tls).next().is_some())
-    },
     // RFC 8689 §2: never outside of TLS.
     Row {
         longer: &[(Verb::Mail, 11)],
@@ -169,6 +158,17 @@ pub(crate) const ROWS: &[Row] = &[
     plain(Extension::Expn, |o| o.config.expn),
     // RFC 5321 §4.1.1.1: a server that does HELP lists it.
     plain(Extension::Help, |o| o.config.help),
+    // RFC 4954 §3. It stays when the client has authenticated: clients may compare (§4), and MAIL keeps its parameter.
+    Row {
+        write_parameter: |o, out| {
+            for mechanism in o.config.auth.available(o.tls) {
+                append(out, format_args!(" {}", mechanism.name()));
+            }
+        },
+        longer: &[(Verb::Mail, 500)],
+        mail: &[MailParameter { keyword: "AUTH", check: submitter }],
+        ..plain(Extension::Auth, |o| o.config.auth.available(o.tls).next().is_some())
+    },
 ];
 
 /// Octets that a command line may have at the most, CRLF included: what the document of each extension on offer adds to the line of

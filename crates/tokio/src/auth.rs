@@ -74,6 +74,16 @@ impl fmt::Debug for AuthDecision {
     }
 }
 
+/// Who tries to log in, and how.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Attempt<'a> {
+    /// Who asks.
+    pub context: Context<'a>,
+    /// The mechanism that the client has chosen.
+    pub mechanism: Mechanism,
+}
+
 /// Knows who may log in, and by which mechanisms.
 pub trait Authenticator: Send + Sync + 'static {
     /// The mechanisms that can be answered for, in the order in which EHLO lists them: the ones to be preferred first. Asked once,
@@ -92,7 +102,7 @@ pub trait Authenticator: Send + Sync + 'static {
 
     /// Answers a request. It is called from the connection's task and must not block it: look up what takes time in
     /// [`AuthDecision::later`]. [`Context::tls`] has the client's certificate, for EXTERNAL.
-    fn answer(&self, context: &Context<'_>, request: Request) -> AuthDecision;
+    fn answer(&self, attempt: &Attempt<'_>, request: Request) -> AuthDecision;
 }
 
 /// An authenticator with what a server has to know of it.
@@ -134,7 +144,12 @@ impl Auth {
     }
 
     /// What an exchange begins with.
-    pub(crate) fn options(&self, mechanism: Mechanism, hostname: &str, tls: Option<&TlsInfo>) -> io::Result<ServerOptions> {
+    pub(crate) fn options(
+        &self,
+        mechanism: Mechanism,
+        hostname: &str,
+        tls: Option<&TlsInfo>,
+    ) -> io::Result<ServerOptions> {
         let nonce = Nonce::from_random(random::<NONCE_BYTES>()?);
         let mut options = ServerOptions::new(nonce, self.unknown_users.clone());
         // Channel binding is only what a client could have chosen: with it, one that says it was not offered any is refused.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ehlo_server::codec::{EnhancedCode, FutureRelease, Priority, Reply, ReplyCode, Timestamp};
 use ehlo_server::{
-    AbortReason, BareLineEnds, CloseReason, Config, Questions, Reason, Shutdown, Solicitations, TlsMode,
+    AbortReason, AuthMechanism, BareLineEnds, CloseReason, Config, MechanismNeeds, Questions, Reason, Shutdown,
+    Solicitations, TlsMode,
 };
 
 use crate::escape::unescape;
@@ -96,6 +97,12 @@ pub(crate) enum Verdict {
     AcceptAt(Priority),
     Reject(Reply),
     Defer(Reply),
+    /// These octets, to a question about AUTH.
+    Challenge(Vec<u8>),
+    /// The client is this one, to a question about AUTH.
+    AcceptAs(String),
+    /// Wrong credentials, to a question about AUTH.
+    Fail,
     /// By an `answer` line further down.
     Later,
     /// The question is lost, and nobody notices.
@@ -245,6 +252,11 @@ impl Scenario {
                     _ => return Err(format!("tls={value} is neither off, starttls nor required")),
                 }
             }
+            "auth" => config.auth.mechanisms = value.split(',').map(mechanism).collect::<Result<_, _>>()?,
+            "allow-plaintext-auth" => config.auth.allow_plaintext_auth = on(value)?,
+            "require-auth" => config.auth.require_auth = on(value)?,
+            "auth-line" => limits.auth_line = number(value)?,
+            "auth-failures" => limits.auth_failures = number(value)?,
             "pipelining" => config.pipelining = on(value)?,
             "8bitmime" => config.eight_bit_mime = on(value)?,
             "enhanced-status-codes" => config.enhanced_status_codes = on(value)?,
@@ -288,6 +300,17 @@ impl Scenario {
         }
         Ok(())
     }
+}
+
+/// A mechanism, with what `ehlo-tokio` says that it needs.
+fn mechanism(name: &str) -> Result<AuthMechanism, String> {
+    let needs = match name {
+        "EXTERNAL" => MechanismNeeds::ClientCertificate,
+        name if name.ends_with("-PLUS") => MechanismNeeds::ChannelBinding,
+        _ => MechanismNeeds::Confidentiality,
+    };
+    let mechanism = AuthMechanism::new(name, needs).ok_or_else(|| format!("{name} is no mechanism"))?;
+    Ok(if name == "CRAM-MD5" { mechanism.server_first() } else { mechanism })
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
@@ -440,6 +463,12 @@ fn parse_verdict(text: &str) -> Result<Verdict, String> {
             let priority = Priority::parse(rest).ok_or_else(|| format!("{rest} is no priority"))?;
             Ok(Verdict::AcceptAt(priority))
         }
+        "fail" => bare(Verdict::Fail),
+        "accept-as" => Ok(Verdict::AcceptAs(rest.to_owned())),
+        "challenge" => {
+            let text = rest.strip_prefix('"').and_then(|r| r.strip_suffix('"')).ok_or("challenge needs \"text\"")?;
+            Ok(Verdict::Challenge(unescape(text)?))
+        }
         "accept-with" => Ok(Verdict::AcceptWith(parse_server_reply(rest)?)),
         "reject" => Ok(Verdict::Reject(parse_server_reply(rest)?)),
         "defer" => Ok(Verdict::Defer(parse_server_reply(rest)?)),
@@ -504,6 +533,7 @@ fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("disconnected", "") => CloseReason::Disconnected,
         ("refused", "") => CloseReason::Refused,
         ("too-many-errors", "") => CloseReason::TooManyErrors,
+        ("too-many-auth-failures", "") => CloseReason::TooManyAuthFailures,
         ("too-many-commands", "") => CloseReason::TooManyCommands,
         ("too-many-transactions", "") => CloseReason::TooManyTransactions,
         ("endless", "") => CloseReason::Endless,
@@ -521,6 +551,7 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::Disconnected => "disconnected",
         CloseReason::Refused => "refused",
         CloseReason::TooManyErrors => "too-many-errors",
+        CloseReason::TooManyAuthFailures => "too-many-auth-failures",
         CloseReason::TooManyCommands => "too-many-commands",
         CloseReason::TooManyTransactions => "too-many-transactions",
         CloseReason::Endless => "endless",

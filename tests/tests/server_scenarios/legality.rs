@@ -13,6 +13,8 @@ fn stage(reply: &LoggedReply, first: bool) -> (Stage, ReplyCode) {
         Stage::Connect
     } else if reply.in_message {
         Stage::DataEnd
+    } else if reply.in_exchange {
+        Stage::AuthResponse
     } else {
         let line = reply.command.strip_suffix(b"\r\n").or(reply.command.strip_suffix(b"\n")).unwrap_or(&reply.command);
         CommandLine::split(line).verb.map_or(Stage::UnknownVerb, Stage::Verb)

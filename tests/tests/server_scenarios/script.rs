@@ -152,6 +152,13 @@ impl<'s> Script<'s> {
         Ok(())
     }
 
+    /// Goes on behind questions that are answered by a challenge: whoever leads the exchange has answered them already.
+    pub(crate) fn skip_challenges(&mut self) {
+        while let Some(Expect::Ask(_, Verdict::Challenge(_))) = self.awaited() {
+            self.next += 1;
+        }
+    }
+
     fn advance(&mut self) {
         self.next += 1;
         self.times = 0;

@@ -5,7 +5,7 @@ use std::io;
 
 use ehlo_sasl::{Answer, InvalidCredentials, Mechanism, Request, StaticUsers, UnknownUsers};
 
-use super::{AuthDecision, Authenticator, random};
+use super::{Attempt, AuthDecision, Authenticator, random};
 use crate::policy::Context;
 
 /// A fixed list of users with their passwords, and of client certificates that stand for users.
@@ -99,10 +99,10 @@ impl Authenticator for Users {
         Some(self.users.unknown_users())
     }
 
-    fn answer(&self, context: &Context<'_>, request: Request) -> AuthDecision {
+    fn answer(&self, attempt: &Attempt<'_>, request: Request) -> AuthDecision {
         let answer = match &request {
             Request::External { .. } => {
-                self.by_certificate(context).map_or(Answer::Reject, |name| Answer::AcceptAs(name.clone()))
+                self.by_certificate(&attempt.context).map_or(Answer::Reject, |name| Answer::AcceptAs(name.clone()))
             }
             request => self.users.answer(request),
         };

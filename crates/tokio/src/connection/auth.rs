@@ -10,7 +10,7 @@ use ehlo_server::{Answer, AuthToken, Pending};
 
 use super::Connection;
 use super::decide::Open;
-use crate::auth::AuthDecision;
+use crate::auth::{Attempt, AuthDecision};
 use crate::policy::Policy;
 
 const MALFORMED: Reply = Reply::fixed(501, Some((5, 5, 2)), "Response is not one of this mechanism");
@@ -24,10 +24,11 @@ impl<P: Policy> Connection<P> {
         let Pending::Auth { mechanism, response, begins } = self.session.pending() else { return };
         let response = response.map(|response| response.as_bytes());
         let step = if begins {
-            let options = self.auth.as_ref().zip(Mechanism::from_name(mechanism.as_bytes())).and_then(|(auth, mechanism)| {
-                let options = auth.options(mechanism, self.config.hostname(), self.session.tls());
-                Some((mechanism, options.inspect_err(|error| tracing::error!(%error, "AUTH cannot begin")).ok()?))
-            });
+            let options =
+                self.auth.as_ref().zip(Mechanism::from_name(mechanism.as_bytes())).and_then(|(auth, mechanism)| {
+                    let options = auth.options(mechanism, self.config.hostname(), self.session.tls());
+                    Some((mechanism, options.inspect_err(|error| tracing::error!(%error, "AUTH cannot begin")).ok()?))
+                });
             options.map(|(mechanism, options)| {
                 let (exchange, step) = ServerExchange::start(mechanism, options, response);
                 self.exchange = Some(Box::new(exchange));
@@ -47,8 +48,11 @@ impl<P: Policy> Connection<P> {
                 Step::Done(identity) => self.authenticated(token, &identity.authorization_id),
                 Step::Failed(failure) => self.failed(token, failure),
                 Step::Ask(request) => {
-                    let Some(auth) = self.auth.clone() else { return self.resolve(now, token.defer(UNAVAILABLE)) };
-                    match auth.authenticator.answer(&self.context(), request) {
+                    let mechanism = self.exchange.as_ref().map(|exchange| exchange.mechanism());
+                    let Some((auth, mechanism)) = self.auth.clone().zip(mechanism) else {
+                        return self.resolve(now, token.defer(UNAVAILABLE));
+                    };
+                    match auth.authenticator.answer(&Attempt { context: self.context(), mechanism }, request) {
                         AuthDecision::Answer(answer) => {
                             step = self.answered(answer);
                             continue;
@@ -68,7 +72,13 @@ impl<P: Policy> Connection<P> {
     }
 
     /// What the authenticator has said, later.
-    pub(super) fn decided(&mut self, cx: &mut Context<'_>, now: Instant, token: AuthToken, decision: AuthDecision) -> Poll<bool> {
+    pub(super) fn decided(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        token: AuthToken,
+        decision: AuthDecision,
+    ) -> Poll<bool> {
         match decision {
             AuthDecision::Later(later) => {
                 self.open = Some(Open::Auth(token, later));

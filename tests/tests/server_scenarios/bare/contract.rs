@@ -17,6 +17,8 @@ impl<'s> Bare<'s> {
         let registry = ServiceExtension::ALL;
         let more: usize = registry.iter().map(|e| usize::from(e.mail_line.max(e.rcpt_line))).sum();
         let line = config.limits.command_line + 17 + more;
+        // RFC 4954 §4: so may an exchange.
+        let line = if config.auth.mechanisms.is_empty() { line } else { line.max(config.limits.auth_line) };
         self.ensure(self.session.held() <= line, "no more of a line kept than a line may have")?;
         match self.session.poll_timeout() {
             None => self.ensure(self.closed, "a deadline while the session is open")?,

@@ -33,6 +33,8 @@ pub(crate) struct LoggedReply {
     pub(crate) foreign: bool,
     /// 354 was sent, and no reply since.
     pub(crate) in_message: bool,
+    /// 334 was sent, and no reply since.
+    pub(crate) in_exchange: bool,
     /// The last line that the session had used, with its line end. Known only if the stream came byte by byte.
     pub(crate) command: Vec<u8>,
 }
@@ -88,6 +90,7 @@ struct Bare<'s> {
     cause: Cause,
     foreign: bool,
     in_message: bool,
+    in_exchange: bool,
     command: Vec<u8>,
     next_command: Vec<u8>,
     replies: Vec<LoggedReply>,
@@ -132,6 +135,7 @@ pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
         cause: Cause::Connect,
         foreign: false,
         in_message: false,
+        in_exchange: false,
         command: Vec::new(),
         next_command: Vec::new(),
         replies: Vec::new(),
@@ -439,7 +443,8 @@ impl<'s> Bare<'s> {
     /// A whole line of a reply has come.
     fn line(&mut self) -> Result<(), String> {
         let line = std::mem::take(&mut self.partial);
-        self.ensure(line.len() <= 512, "a reply line of 512 octets at the most")?;
+        // A challenge may be longer (RFC 4954 §4).
+        self.ensure(line.len() <= 512 || line.starts_with(b"334 "), "a reply line of 512 octets at the most")?;
         self.ensure(!self.closed, "no output after the end")?;
         let text = line.strip_suffix(b"\r\n").unwrap_or_default();
         // The session's own replies are ASCII; the application's may name addresses that are not (RFC 6531 §3.7.4).
@@ -466,9 +471,11 @@ impl<'s> Bare<'s> {
                 cause: if self.delayed { Cause::Unknown } else { self.cause },
                 foreign: self.foreign,
                 in_message: self.in_message,
+                in_exchange: self.in_exchange,
                 command: self.command.clone(),
             });
             self.in_message = false;
+            self.in_exchange = code == "334";
         }
         self.see(&Seen::Reply(text)).map(|_| ())
     }

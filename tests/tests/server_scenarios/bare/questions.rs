@@ -3,6 +3,7 @@
 use ehlo_server::codec::Reply;
 use ehlo_server::{Answer, EnvelopeView, Pending, Question};
 
+use crate::escape::escaped;
 use crate::format::Verdict;
 
 /// An envelope as scenarios write it.
@@ -28,6 +29,10 @@ pub(crate) fn show(pending: Pending<'_>) -> String {
         Pending::Vrfy { text, smtputf8 } => format!("vrfy {text}{}", if smtputf8 { " SMTPUTF8" } else { "" }),
         Pending::Expn { text, smtputf8 } => format!("expn {text}{}", if smtputf8 { " SMTPUTF8" } else { "" }),
         Pending::Etrn(node) => format!("etrn {}", node.as_str()),
+        Pending::Auth { mechanism, response, begins } => {
+            let response = response.map(|r| format!(" \"{}\"", escaped(r.as_bytes()))).unwrap_or_default();
+            format!("auth {mechanism}{}{response}", if begins { "" } else { " ..." })
+        }
         other => format!("{other:?}"),
     }
 }
@@ -48,6 +53,16 @@ pub(super) fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
         Verdict::AcceptWith(reply) => Some(reply),
         _ => None,
     };
+    if let Question::Auth(token) = question {
+        return Some(match verdict {
+            Verdict::Challenge(octets) => token.challenge(octets),
+            Verdict::AcceptAs(identity) => token.accept(identity),
+            Verdict::Fail => token.fail(),
+            Verdict::Reject(reply) => token.reject(reply.clone()),
+            Verdict::Defer(reply) => token.defer(reply.clone()),
+            _ => return None,
+        });
+    }
     match (question, with) {
         (Question::Mail(token), _) if matches!(verdict, Verdict::AcceptAt(_)) => match verdict {
             Verdict::AcceptAt(priority) => Some(token.accept_with_priority(*priority)),

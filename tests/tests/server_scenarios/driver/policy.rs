@@ -8,16 +8,19 @@ use std::task::{Context, Poll, Waker};
 
 use ehlo_server::codec::Reply;
 use ehlo_server::{EnvelopeView, Pending, Questions};
+use ehlo_tokio::auth::{Attempt, AuthDecision, Authenticator};
+use ehlo_tokio::ehlo_sasl::{Answer, Mechanism, Request};
 use ehlo_tokio::{BodySink, Decision, Etrn, Expn, Hello, Mail, MessageContext, Policy, Rcpt, Vrfy};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::bare::{show, show_envelope};
+use crate::escape::escaped;
 use crate::format::Verdict;
 
 /// What policy and sink tell the runner.
 pub(super) enum Told {
     /// A question, and where the answer goes unless it was given at once.
-    Ask(String, Option<oneshot::Sender<Decision>>),
+    Ask(String, Option<oneshot::Sender<Verdict>>),
     Begin(String),
     Commit(oneshot::Sender<Result<Option<Reply>, Reply>>),
     Aborted,
@@ -45,12 +48,14 @@ pub(super) struct Shared {
     pub(super) waker: Option<Waker>,
 }
 
+#[derive(Clone)]
 pub(super) struct Scripted {
     pub(super) questions: Questions,
     pub(super) tell: channel::UnboundedSender<Told>,
     pub(super) shared: Arc<Mutex<Shared>>,
     /// The scenario's answers in order, if they are to be given at once.
-    pub(super) answers: Mutex<VecDeque<Verdict>>,
+    pub(super) answers: Arc<Mutex<VecDeque<Verdict>>>,
+    pub(super) mechanisms: Vec<Mechanism>,
     /// Bytes that the sink takes at a time.
     pub(super) sink: usize,
 }
@@ -61,30 +66,68 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Scripted {
     fn ask(&self, pending_question: Pending<'_>) -> Decision {
-        let shown = show(pending_question);
-        if let Some(decision) = lock(&self.answers).pop_front().and_then(|verdict| decision(&verdict)) {
+        match self.tell(show(pending_question)) {
+            Ok(verdict) => decision(&verdict),
+            Err(later) => Decision::later(async move { decision(&later.await) }),
+        }
+    }
+
+    /// Tells of a question. Gives the answer, if it is known, or else what it comes by.
+    fn tell(&self, shown: String) -> Result<Verdict, impl Future<Output = Verdict> + Send + use<>> {
+        let known = lock(&self.answers).pop_front();
+        if let Some(verdict) = known.filter(|known| !matches!(known, Verdict::Later | Verdict::Never | Verdict::Drop)) {
             self.tell.send(Told::Ask(shown, None)).ok();
-            return decision;
+            return Ok(verdict);
         }
         let (answer, answered) = oneshot::channel();
         self.tell.send(Told::Ask(shown, Some(answer))).ok();
-        Decision::later(async move {
+        Err(async move {
             match answered.await {
-                Ok(decision) => decision,
+                Ok(verdict) => verdict,
                 Err(_) => pending().await,
             }
         })
     }
 }
 
-pub(super) fn decision(verdict: &Verdict) -> Option<Decision> {
+impl Authenticator for Scripted {
+    fn mechanisms(&self) -> Vec<Mechanism> {
+        self.mechanisms.clone()
+    }
+
+    fn answer(&self, attempt: &Attempt<'_>, request: Request) -> AuthDecision {
+        let mechanism = attempt.mechanism;
+        let response = match &request {
+            Request::Password { authentication_id, password } => match mechanism {
+                Mechanism::Login => password.as_bytes().to_vec(),
+                _ => [b"\0", authentication_id.as_bytes(), b"\0", password.as_bytes()].concat(),
+            },
+            request => format!("{request:?}").into_bytes(),
+        };
+        match self.tell(format!("auth {mechanism} \"{}\"", escaped(&response))) {
+            Ok(verdict) => auth_decision(&verdict),
+            Err(later) => AuthDecision::later(async move { auth_decision(&later.await) }),
+        }
+    }
+}
+
+fn auth_decision(verdict: &Verdict) -> AuthDecision {
     match verdict {
-        Verdict::Accept => Some(Decision::Accept),
-        Verdict::AcceptWith(reply) => Some(Decision::AcceptWith(reply.clone())),
-        Verdict::AcceptAt(priority) => Some(Decision::AcceptWithPriority(*priority)),
-        Verdict::Reject(reply) => Some(Decision::Reject(reply.clone())),
-        Verdict::Defer(reply) => Some(Decision::Defer(reply.clone())),
-        Verdict::Later | Verdict::Never | Verdict::Drop => None,
+        Verdict::AcceptAs(identity) => Answer::AcceptAs(identity.clone()).into(),
+        Verdict::Fail => Answer::Reject.into(),
+        Verdict::Reject(reply) | Verdict::Defer(reply) => AuthDecision::Refuse(reply.clone()),
+        // It is no answer to such a question, which the bare session's runner tells.
+        _ => Answer::Unavailable.into(),
+    }
+}
+
+fn decision(verdict: &Verdict) -> Decision {
+    match verdict {
+        Verdict::AcceptAt(priority) => Decision::AcceptWithPriority(*priority),
+        Verdict::AcceptWith(reply) => Decision::AcceptWith(reply.clone()),
+        Verdict::Reject(reply) => Decision::Reject(reply.clone()),
+        Verdict::Defer(reply) => Decision::Defer(reply.clone()),
+        _ => Decision::Accept,
     }
 }
 
@@ -93,6 +136,10 @@ impl Policy for Scripted {
 
     fn questions(&self) -> Questions {
         self.questions
+    }
+
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn sink(&self) -> Sink {
