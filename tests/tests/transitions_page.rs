@@ -66,7 +66,7 @@ fn page() -> String {
         line(&format!("| {} | {} |", row.verb, cells.join(" | ")));
     }
     line(
-        "\nA verb without a row is one that this server does not implement: 502; so are STARTTLS, EXPN, ETRN and HELP where they are switched off. A word that is no verb is 500.\n",
+        "\nA verb without a row is one that this server does not implement: 502; so are STARTTLS, AUTH, EXPN, ETRN and HELP where they are switched off. A word that is no verb is 500.\n",
     );
     line("The states:\n");
     for one in State::ALL {
