@@ -1,5 +1,6 @@
 //! TLS on the server's connections: STARTTLS and implicit, over loopback, with rustls at the other end.
 
+mod auth;
 mod certificates;
 mod client;
 #[path = "../common/mod.rs"]
