@@ -10,7 +10,7 @@ use super::source::{Named, blank, paths, without_tests};
 use super::{Report, files, read, shown};
 
 /// The folders of the core crates.
-const CORE: &[&str] = &["crates/codes", "crates/codec", "crates/server", "crates/client", "crates/sasl"];
+const CORE: &[&str] = &["crates/codes", "crates/codec", "crates/server", "crates/client", "crates/sasl", "crates/sim"];
 
 /// A path that may not be named, from its first segment, and why.
 const PATHS: &[(&str, &str)] = &[

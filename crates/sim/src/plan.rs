@@ -1,8 +1,8 @@
 //! What a seed decides before the run begins: the settings, the mail, and what will go wrong.
 
 use crate::rng::Rng;
-use ehlo_client::codec::{BodyType, ForwardPath, ReversePath, Stuffed, Stuffer};
-use ehlo_server::{Limits, Questions, Timeouts};
+use ehlo_codec::{BodyType, ForwardPath, ReversePath, Stuffed, Stuffer};
+use ehlo_server::{BareLineEnds, Limits, Questions, Timeouts, TlsMode};
 use std::time::Duration;
 
 /// How rough the run is, in percent of the occasions.
@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     ServerDies,
     /// The server reads an end, and the client is still there.
     HalfClose,
+    /// Nothing gets through for a while, both ways.
+    Stall,
     ShutdownGraceful,
     ShutdownNow,
     ClientQuits,
@@ -58,11 +60,12 @@ impl Weather {
                 ambush_at_end: None,
             };
         }
-        const FAULTS: [Fault; 7] = [
+        const FAULTS: [Fault; 8] = [
             Fault::Reset,
             Fault::ClientDies,
             Fault::ServerDies,
             Fault::HalfClose,
+            Fault::Stall,
             Fault::ShutdownGraceful,
             Fault::ShutdownNow,
             Fault::ClientQuits,
@@ -76,7 +79,7 @@ impl Weather {
             lose: if rng.percent(40) { rng.below(30) } else { 0 },
             pause: rng.below(30),
             stall: rng.below(8),
-            ambush: rng.percent(40).then(|| *rng.pick(&FAULTS)),
+            ambush: rng.percent(60).then(|| *rng.pick(&FAULTS)),
             ambush_at_end: rng.percent(20).then(|| *rng.pick(&FAULTS)),
             fault: rng.percent(40).then(|| (Duration::from_micros(rng.below(within) as u64), *rng.pick(&FAULTS))),
         }
@@ -85,22 +88,28 @@ impl Weather {
 
 /// One message, and what the other end must find of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
-    pub(crate) from: String,
-    pub(crate) to: Vec<String>,
+pub struct Message {
+    /// The reverse-path, as `<...>`.
+    pub from: String,
+    /// The forward-paths, each as `<...>`.
+    pub to: Vec<String>,
     /// As it is stored.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
     /// As it goes over the wire, without its end.
     pub(crate) wire: Vec<u8>,
     /// What ends it.
     pub(crate) end: &'static [u8],
-    pub(crate) declared: Option<u64>,
-    pub(crate) kind: BodyType,
+    /// The size that MAIL declares, in octets.
+    pub declared: Option<u64>,
+    /// The kind of body that MAIL declares.
+    pub kind: BodyType,
 }
 
 impl Message {
-    /// `id` is in the first line, so that no two messages are the same.
-    pub(crate) fn new(rng: &mut Rng, id: &str, calm: bool, most: usize) -> Self {
+    /// A message of at most about so many octets. `id` is in its first line, so that no two messages are the same; a `calm` one is such that
+    /// every server takes it.
+    #[must_use]
+    pub fn new(rng: &mut Rng, id: &str, calm: bool, most: usize) -> Self {
         const PIECES: [&[u8]; 10] = [
             b"\r\n",
             b".",
@@ -182,12 +191,27 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
     config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
     config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
     if !calm {
+        if rng.percent(45) {
+            config.tls = *rng.pick(&[TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required]);
+        }
+        if rng.percent(25) {
+            config.bare_line_ends = BareLineEnds::Keep;
+        }
+        if rng.percent(20) {
+            config.limits.command_line = rng.between(60, 512);
+            config.limits.discarded_line = rng.between(600, 3000);
+        }
+        if rng.percent(20) {
+            config.limits.bad_commands = rng.between(1, 8) as u32;
+            config.limits.idle_commands = rng.between(1, 12) as u32;
+        }
         if rng.percent(20) {
             config.limits.message_size = rng.between(10, 2000) as u64;
             config.limits.refused_body = rng.between(10, 100_000) as u64;
         }
         if rng.percent(20) {
             config.limits.recipients = rng.between(1, 3);
+            config.limits.envelope = rng.between(60, 400);
         }
         if rng.percent(20) {
             let seconds = |n| Duration::from_secs(n);
@@ -198,6 +222,7 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
             config.timeouts.command = seconds(rng.between(1, 600) as u64);
             config.timeouts.body = seconds(rng.between(1, 600) as u64);
             config.timeouts.flush = seconds(rng.between(1, 600) as u64);
+            config.timeouts.handshake = seconds(rng.between(1, 60) as u64);
         }
     }
     config

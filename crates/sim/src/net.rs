@@ -70,6 +70,28 @@ impl Pipe {
         self.arrived.clear();
     }
 
+    /// Nothing more arrives before that time: what is under way waits, and what is written later waits behind it.
+    pub(crate) fn stall(&mut self, until: Instant) {
+        self.last_arrival = self.last_arrival.max(until);
+        for (at, _) in &mut self.under_way {
+            *at = until.max(*at);
+        }
+        if let Some((at, End::Closed)) = &mut self.end {
+            *at = self.last_arrival.max(*at);
+        }
+    }
+
+    /// Whether anything was written that was not read.
+    pub(crate) fn holds_any(&self) -> bool {
+        !self.arrived.is_empty() || !self.under_way.is_empty()
+    }
+
+    /// Throws away what was written and not read.
+    pub(crate) fn drop_all(&mut self) {
+        self.under_way.clear();
+        self.arrived.clear();
+    }
+
     /// When something arrives that has not arrived yet.
     pub(crate) fn next_arrival(&self, now: Instant) -> Option<Instant> {
         let segment = self.under_way.front().map(|(at, _)| *at);

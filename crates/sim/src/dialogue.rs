@@ -1,0 +1,288 @@
+//! A plain model of the server's side of a dialogue: from the bytes that a session took, which replies it owes and what they may be.
+//!
+//! It knows nothing of the session. It looks at one byte after the other, cuts lines at CRLF and a message at CRLF `.` CRLF, the slow way,
+//! and keeps the envelope by itself. Only the grammar of an address is the codec's.
+
+use ehlo_codec::codes::{ReplyCode, Stage, Verb};
+use ehlo_codec::{Command, ReplyClass};
+
+/// The envelope of a message: who sends it, and who gets it, each as `<...>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    pub(crate) from: Option<String>,
+    pub(crate) to: Vec<String>,
+}
+
+/// A message that came whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// With the dots taken out.
+    pub(crate) body: Vec<u8>,
+    /// It has a CR or an LF that stands alone.
+    pub(crate) bare: bool,
+}
+
+/// What one reply has to answer.
+#[derive(Debug)]
+struct Owed {
+    stage: Stage,
+    /// What the line says, if it is one that moves the dialogue.
+    says: Says,
+}
+
+#[derive(Debug)]
+enum Says {
+    /// The line itself is no line: a bare CR or LF, a NUL.
+    Fault,
+    Hello,
+    Mail(String),
+    Rcpt(String),
+    Rset,
+    Noop,
+    Message,
+    Other,
+}
+
+#[derive(Debug, PartialEq)]
+enum Mode {
+    Lines,
+    /// Behind a bare LF: no command up to the next CRLF.
+    Tail,
+    Body,
+}
+
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    mode: Mode,
+    /// What was taken and is not yet a whole line, or a whole message.
+    held: Vec<u8>,
+    owed: Vec<Owed>,
+    replies: Vec<ReplyCode>,
+    /// Of the reply that is being written.
+    reply_line: Vec<u8>,
+    /// A line of the reply came, and more are to come, with this code.
+    within: Option<ReplyCode>,
+    greeted: bool,
+    /// Nothing but QUIT is answered by anything but 503.
+    refused: bool,
+    pub(crate) envelope: Envelope,
+    pub(crate) message: Option<Message>,
+    /// The application has said that the message is safe, and the peer was not told yet.
+    committed: bool,
+    /// A message with a bare CR or LF may be taken.
+    lenient: bool,
+    line_limit: usize,
+    /// 221 or 421 came: nothing else will.
+    over: bool,
+}
+
+impl Dialogue {
+    /// For a session that takes command lines of so many octets, CRLF included; `lenient` if it keeps a CR or LF that stands alone.
+    pub(crate) fn new(line_limit: usize, lenient: bool) -> Self {
+        Self {
+            mode: Mode::Lines,
+            held: Vec::new(),
+            owed: vec![Owed { stage: Stage::Connect, says: Says::Other }],
+            replies: Vec::new(),
+            reply_line: Vec::new(),
+            within: None,
+            greeted: false,
+            refused: false,
+            envelope: Envelope::default(),
+            message: None,
+            committed: false,
+            line_limit,
+            lenient,
+            over: false,
+        }
+    }
+
+    /// The session took these bytes.
+    pub(crate) fn taken(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.held.push(byte);
+            if byte != b'\n' {
+                continue;
+            }
+            let after_cr = self.held.ends_with(b"\r\n");
+            match self.mode {
+                Mode::Body => {
+                    if self.held.ends_with(b"\r\n.\r\n") || self.held == b".\r\n" {
+                        self.mode = Mode::Lines;
+                        let raw = std::mem::take(&mut self.held);
+                        self.message = Some(Message::read(&raw[..raw.len() - 3]));
+                        self.owe(Stage::DataEnd, Says::Message);
+                    }
+                    continue;
+                }
+                Mode::Lines if after_cr => {
+                    let line = std::mem::take(&mut self.held);
+                    self.line(&line[..line.len() - 2]);
+                }
+                Mode::Tail if after_cr => self.mode = Mode::Lines,
+                Mode::Lines | Mode::Tail => {
+                    self.mode = Mode::Tail;
+                    self.owe(Stage::UnknownVerb, Says::Fault);
+                }
+            }
+            self.held.clear();
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if line.contains(&b'\r') || line.contains(&0) {
+            return self.owe(Stage::UnknownVerb, Says::Fault);
+        }
+        let word = line.split(|b| *b == b' ').next().unwrap_or_default();
+        let Some(verb) = Verb::from_bytes(word) else { return self.owe(Stage::UnknownVerb, Says::Other) };
+        let says = match Command::parse(line) {
+            Ok(Command::Ehlo(_) | Command::Helo(_)) => Says::Hello,
+            Ok(Command::Mail { from, .. }) => Says::Mail(from.to_string()),
+            Ok(Command::Rcpt { to, .. }) => Says::Rcpt(to.to_string()),
+            Ok(Command::Rset) => Says::Rset,
+            Ok(Command::Noop(_)) if line.len() + 2 <= self.line_limit => Says::Noop,
+            _ => Says::Other,
+        };
+        self.owe(Stage::Verb(verb), says);
+    }
+
+    fn owe(&mut self, stage: Stage, says: Says) {
+        self.owed.push(Owed { stage, says });
+    }
+
+    /// The application has said that the message is safe.
+    pub(crate) fn committed(&mut self) {
+        assert!(!self.committed, "two commits for one message");
+        self.committed = true;
+    }
+
+    /// The handshake of TLS is done: nothing that was said before it counts (RFC 3207 §4.2).
+    pub(crate) fn inside_tls(&mut self) {
+        self.greeted = false;
+        self.envelope = Envelope::default();
+        assert!(self.held.is_empty(), "a line in clear is left");
+    }
+
+    /// The reply that came last was taken back. Gives its length.
+    pub(crate) fn retracted(&mut self) {
+        let code = self.replies.pop().expect("a reply was given");
+        assert_eq!(code, ReplyCode::READY, "only 220 to STARTTLS may be taken back");
+    }
+
+    /// The session put out these bytes.
+    pub(crate) fn written(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.reply_line.push(byte);
+            if !self.reply_line.ends_with(b"\r\n") {
+                continue;
+            }
+            let line = std::mem::take(&mut self.reply_line);
+            let digits = line[..3].try_into().ok().and_then(ReplyCode::from_digits);
+            let code = digits.unwrap_or_else(|| panic!("no reply: {}", line.escape_ascii()));
+            assert!(line.len() <= 512, "a reply line of {} octets", line.len());
+            assert!(self.within.is_none_or(|within| within == code), "two codes in one reply");
+            match line[3] {
+                b' ' => {
+                    self.within = None;
+                    self.replied(code);
+                }
+                b'-' => self.within = Some(code),
+                _ => panic!("no reply: {}", line.escape_ascii()),
+            }
+        }
+    }
+
+    fn replied(&mut self, code: ReplyCode) {
+        assert!(!self.over, "{code} behind the last reply");
+        let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
+        let at = self.replies.len();
+        self.replies.push(code);
+        let Some(owed) = self.owed.get_mut(at) else {
+            // RFC 5321 §3.8: a server that gives up says 421, asked or not.
+            assert!(closing, "{code} answers nothing");
+            self.over = true;
+            return;
+        };
+        let (stage, says) = (owed.stage, std::mem::replace(&mut owed.says, Says::Other));
+        if closing {
+            // What was committed is told by 250 and nothing else.
+            assert!(!self.committed, "a message is safe, and the peer is told that it is not");
+            self.over = true;
+            return;
+        }
+        let fault = matches!(says, Says::Fault) && matches!(code.get(), 500 | 501);
+        assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
+        self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
+        self.moved(stage, says, code);
+    }
+
+    /// What a reply changes, and whether it may have come at all.
+    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode) {
+        let yes = code.class() == ReplyClass::Completion;
+        let sender = self.envelope.from.is_some();
+        match says {
+            Says::Fault => assert!(!yes, "{code} for what is no line"),
+            Says::Hello if yes => {
+                assert!(!self.refused, "a session that was refused is greeted");
+                self.greeted = true;
+                self.envelope = Envelope::default();
+            }
+            Says::Mail(from) if yes => {
+                assert!(self.greeted && !sender, "MAIL out of sequence is taken");
+                self.envelope.from = Some(from);
+            }
+            Says::Rcpt(to) if yes => {
+                assert!(sender, "RCPT without MAIL is taken");
+                self.envelope.to.push(to);
+            }
+            Says::Rset if yes => self.envelope = Envelope::default(),
+            Says::Noop => assert!(yes || self.refused, "{code} to NOOP"),
+            Says::Message => {
+                let message = self.message.take().expect("a message came");
+                let refuse = message.bare && !self.lenient;
+                assert!(!yes || !refuse, "a message with a bare CR or LF is taken");
+                assert!(!yes || self.committed, "acknowledged before the commit");
+                assert!(yes || !self.committed, "committed and refused with {code}");
+                self.committed = false;
+                self.envelope = Envelope::default();
+            }
+            _ if stage == Stage::Connect => self.refused = !yes,
+            _ if stage == Stage::Verb(Verb::Data) && code == ReplyCode::START_MAIL_INPUT => {
+                assert!(!self.envelope.to.is_empty(), "354 without a recipient");
+                assert!(self.held.is_empty(), "354 comes late");
+                self.mode = Mode::Body;
+            }
+            // What these do is modelled above: a command that was not understood may not have done it.
+            _ => {
+                let moves = [Verb::Ehlo, Verb::Helo, Verb::Mail, Verb::Rcpt, Verb::Rset].map(Stage::Verb);
+                assert!(!yes || !moves.contains(&stage), "{code} to a malformed {stage:?}");
+            }
+        }
+    }
+
+    /// One reply a command, in order: at the most one is missing, and only while a question is open or the session is over.
+    pub(crate) fn check(&self, may_owe_one: bool) {
+        let (owed, replies) = (self.owed.len(), self.replies.len());
+        assert!(replies <= owed + 1, "{replies} replies to {owed} commands: {:?}", self.replies);
+        let missing = owed.saturating_sub(replies);
+        assert!(missing <= usize::from(may_owe_one), "{missing} of {owed} commands have no reply: {:?}", self.replies);
+    }
+}
+
+impl Message {
+    /// From what stood between 354 and the last dot.
+    fn read(raw: &[u8]) -> Self {
+        let mut body = Vec::with_capacity(raw.len());
+        let mut bare = false;
+        for (i, &byte) in raw.iter().enumerate() {
+            let line_start = i == 0 || raw[..i].ends_with(b"\r\n");
+            if byte == b'.' && line_start {
+                continue;
+            }
+            bare |= byte == b'\r' && raw.get(i + 1) != Some(&b'\n');
+            bare |= byte == b'\n' && (i == 0 || raw[i - 1] != b'\r');
+            body.push(byte);
+        }
+        Self { body, bare }
+    }
+}

@@ -1,0 +1,247 @@
+//! A client that says anything: mostly sensible, in batches or not, often wrong, and sometimes noise.
+
+use super::{Leave, words};
+use crate::rng::Rng;
+
+/// What became of a request to say something.
+pub(super) enum Said {
+    More,
+    /// It waits for replies.
+    Waits,
+    /// This was the last.
+    Last(Leave),
+}
+
+/// How it talks, in percent of the occasions.
+#[derive(Clone, Debug)]
+pub(crate) struct Manners {
+    /// A line that makes sense where it stands.
+    sense: usize,
+    /// More commands before the replies are read.
+    batch: usize,
+    /// A body is sent before 354 came.
+    blast: usize,
+    /// Noise.
+    noise: usize,
+    /// STARTTLS.
+    tls: usize,
+    /// Commands in clear right behind STARTTLS.
+    inject: usize,
+}
+
+impl Manners {
+    fn new(rng: &mut Rng) -> Self {
+        Self {
+            sense: *rng.pick(&[30, 80, 95, 99]),
+            batch: *rng.pick(&[0, 30, 80]),
+            blast: *rng.pick(&[0, 0, 10, 60]),
+            noise: *rng.pick(&[0, 0, 2, 20]),
+            tls: *rng.pick(&[0, 0, 5, 15]),
+            inject: *rng.pick(&[0, 0, 60, 90]),
+        }
+    }
+}
+
+/// Whether a batch goes on.
+enum Next {
+    Must,
+    May,
+    Never,
+}
+
+/// Where it thinks that it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    New,
+    Hello,
+    Sender,
+    Recipients,
+    /// DATA was said.
+    Data,
+}
+
+#[derive(Debug)]
+pub(crate) struct Talker {
+    manners: Manners,
+    stand: Stand,
+    /// Things that it will still say.
+    left: usize,
+    /// Replies that it has to wait for, beginning with the greeting.
+    awaited: usize,
+    /// The code of the last reply.
+    code: [u8; 3],
+    line: Vec<u8>,
+    /// It knows which reply answers what: it has waited for each, and said nothing that may get none or two.
+    certain: bool,
+    /// It waits for a handshake, and says nothing in clear any more.
+    pub(crate) handshaking: bool,
+    /// The body that waits for its reply, if everything was waited for up to there; dots taken out.
+    sent: Option<Vec<u8>>,
+    /// Bodies for which it was told that they are safe.
+    pub(crate) acknowledged: Vec<Vec<u8>>,
+    serial: usize,
+}
+
+impl Talker {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        Self {
+            manners: Manners::new(rng),
+            stand: Stand::New,
+            left: rng.between(1, 40),
+            awaited: 1,
+            code: [0; 3],
+            line: Vec::new(),
+            certain: true,
+            handshaking: false,
+            sent: None,
+            acknowledged: Vec::new(),
+            serial: 0,
+        }
+    }
+
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.line.push(byte);
+            if byte != b'\n' {
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            if line.get(3) == Some(&b'-') || line.len() < 5 {
+                continue;
+            }
+            self.code.copy_from_slice(&line[..3]);
+            self.awaited = self.awaited.saturating_sub(1);
+            // The first reply behind a message that was the first thing to wait for is its own.
+            if let Some(body) = self.sent.take()
+                && self.code[0] == b'2'
+            {
+                self.acknowledged.push(body);
+            }
+        }
+    }
+
+    /// The handshake is over.
+    pub(crate) const fn handshaken(&mut self) {
+        self.handshaking = false;
+        self.stand = Stand::New;
+        self.awaited = 0;
+    }
+
+    pub(super) fn say(&mut self, impatient: bool, rng: &mut Rng, out: &mut Vec<u8>) -> Said {
+        if self.handshaking {
+            return Said::Waits;
+        }
+        if self.awaited > 0 && !impatient {
+            return Said::Waits;
+        }
+        // It did not wait, so the next reply may answer anything.
+        if self.awaited > 0 {
+            self.certain = false;
+            self.sent = None;
+        }
+        if self.left == 0 {
+            if rng.percent(70) {
+                out.extend_from_slice(b"QUIT\r\n");
+            }
+            return Said::Last(*rng.pick(&[Leave::Close, Leave::HalfClose, Leave::Reset, Leave::Sleep]));
+        }
+        self.awaited = 0;
+        loop {
+            self.left = self.left.saturating_sub(1);
+            match self.one(rng, out) {
+                Next::Must if self.left > 0 => {}
+                Next::May if self.left > 0 && rng.percent(self.manners.batch) => {}
+                _ => return Said::More,
+            }
+        }
+    }
+
+    /// One command, or a body. Gives whether anything follows it in its batch.
+    fn one(&mut self, rng: &mut Rng, out: &mut Vec<u8>) -> Next {
+        if self.stand == Stand::Data {
+            self.stand = Stand::Hello;
+            if self.code == *b"354" || rng.percent(self.manners.blast) {
+                self.body(out.is_empty(), rng, out);
+                return Next::May;
+            }
+        }
+        // Whatever is said now is part of a message.
+        self.certain &= self.code != *b"354";
+        if rng.percent(self.manners.noise) {
+            words::junk(rng, out, 200);
+            self.end(rng, out);
+            self.certain = false;
+            return Next::May;
+        }
+        if rng.percent(self.manners.tls) {
+            out.extend_from_slice(b"STARTTLS\r\n");
+            self.awaited += 1;
+            return if rng.percent(self.manners.inject) { Next::Must } else { Next::Never };
+        }
+        if !rng.percent(self.manners.sense) {
+            words::any_line(rng, out);
+            self.end(rng, out);
+            return Next::May;
+        }
+        let chance = rng.below(10);
+        match self.stand {
+            Stand::New => {
+                out.extend_from_slice(if chance == 0 { b"HELO client.example" } else { b"EHLO client.example" });
+                self.stand = Stand::Hello;
+            }
+            Stand::Hello => {
+                out.extend_from_slice(b"MAIL FROM:");
+                out.extend_from_slice(if chance == 0 { "<>" } else { words::path(rng) }.as_bytes());
+                words::params(rng, out);
+                self.stand = Stand::Sender;
+            }
+            Stand::Recipients if chance < 6 => {
+                out.extend_from_slice(b"DATA");
+                self.stand = Stand::Data;
+            }
+            Stand::Recipients if chance == 9 => {
+                out.extend_from_slice(b"RSET");
+                self.stand = Stand::Hello;
+            }
+            Stand::Sender | Stand::Recipients => {
+                out.extend_from_slice(b"RCPT TO:");
+                out.extend_from_slice(words::path(rng).as_bytes());
+                words::params(rng, out);
+                self.stand = Stand::Recipients;
+            }
+            Stand::Data => out.extend_from_slice(b"NOOP"),
+        }
+        self.end(rng, out);
+        // A body that does not wait goes out with its DATA.
+        let waits = self.stand == Stand::Data && !rng.percent(self.manners.blast);
+        if waits { Next::Never } else { Next::May }
+    }
+
+    fn end(&mut self, rng: &mut Rng, out: &mut Vec<u8>) {
+        let end = words::end(rng);
+        out.extend_from_slice(end);
+        self.certain &= end == b"\r\n";
+        self.awaited += 1;
+    }
+
+    fn body(&mut self, alone: bool, rng: &mut Rng, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.serial += 1;
+        out.extend_from_slice(format!("Serial: {}\r\n", self.serial).as_bytes());
+        words::body(rng, out);
+        if !rng.percent(97) {
+            // No end: the rest of the dialogue is part of the message.
+            self.certain = false;
+            return;
+        }
+        if !out.ends_with(b"\r\n") {
+            out.extend_from_slice(b"\r\n");
+        }
+        let whole = out[start..].to_vec();
+        out.extend_from_slice(b".\r\n");
+        self.awaited += 1;
+        // Only what surely is one message, and the only thing that a reply is awaited for.
+        let plain = !whole.windows(3).any(|w| w == b"\n.\r" || w == b"\n..") && !whole.windows(2).any(|w| w == b"\n.");
+        self.sent = (alone && self.certain && plain && self.code == *b"354" && self.awaited == 1).then_some(whole);
+    }
+}

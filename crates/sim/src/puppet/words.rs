@@ -1,0 +1,190 @@
+//! What scripted peers say.
+
+use crate::rng::Rng;
+
+/// Paths that are right.
+const PATHS: &[&str] = &[
+    "<ada@client.example>",
+    "<bob@mx.example>",
+    "<\"a b\"@x.example>",
+    "<\"a\\\"b>c\"@x.example>",
+    "<Postmaster>",
+    "<postmaster@mx.example>",
+    "<@a.example,@b.example:c@d.example>",
+    "<e@[192.0.2.1]>",
+    "<f@[IPv6:2001:db8::1]>",
+    "<x+y.z@sub.sub.example>",
+];
+
+/// Paths that are wrong.
+const BAD_PATHS: &[&str] = &[
+    "",
+    "<",
+    "<>",
+    "<a@b",
+    "a@b>",
+    "ada@client.example",
+    "<a b@c>",
+    "<a@>",
+    "<@b>",
+    "<a..b@c>",
+    "<a@b@c>",
+    "<a@[300.0.0.1]>",
+    "<\"a@b>",
+    "<a@-b>",
+    "<a\u{e9}@b>",
+    "<<a@b>>",
+    " <a@b>",
+];
+
+/// Parameters, right and wrong, on offer and not.
+const PARAMS: &[&str] = &[
+    " SIZE=100",
+    " SIZE=0",
+    " SIZE=99999999999999999999999",
+    " SIZE=x",
+    " SIZE",
+    " BODY=7BIT",
+    " BODY=8BITMIME",
+    " BODY=BINARYMIME",
+    " BODY=",
+    " body=8bitmime size=5",
+    " SIZE=1 SIZE=2",
+    " SMTPUTF8",
+    " RET=HDRS ENVID=a+2Bb",
+    " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@b",
+    " NOTIFY=NEVER",
+    " NOTIFY=NEVER,DELAY",
+    " ORCPT=x",
+    " REQUIRETLS",
+    " AUTH=<>",
+    " BY=120;R",
+    " MT-PRIORITY=3",
+    " HOLDFOR=5",
+    " RRVS=2014-04-03T23:01:00Z",
+    " X=y",
+    " =",
+    "  ",
+    " \t",
+];
+
+/// Whole lines that are no mail.
+const LINES: &[&[u8]] = &[
+    b"NOOP",
+    b"NOOP x",
+    b"noop",
+    b"RSET",
+    b"RSET x",
+    b"HELP",
+    b"HELP MAIL",
+    b"VRFY bob",
+    b"VRFY <bob@mx.example>",
+    b"VRFY",
+    b"EXPN list",
+    b"HELO client.example",
+    b"HELO [127.0.0.1]",
+    b"EHLO client.example",
+    b"EHLO",
+    b"EHLO a b",
+    b"EHLO -",
+    b"LHLO client.example",
+    b"QUIT x",
+    b"TURN",
+    b"ETRN example.org",
+    b"BDAT",
+    b"BDAT x",
+    b"AUTH",
+    b"XCLIENT ADDR=1.2.3.4",
+    b"GET / HTTP/1.1",
+    b"Subject: hello",
+    b"DATA x",
+    b"DATA",
+    b".",
+    b"",
+    b" ",
+    b"\x00",
+    b"MAIL",
+    b"MAIL FROM",
+    b"MAIL FROM <a@b>",
+    b"RCPT TO",
+    b"\xff\xfe\xfd",
+    b"MAIL\x00FROM:<a@b>",
+    b"NOOP a\rb",
+    b"MAIL FROM:<a@b>\rRCPT TO:<c@d>",
+];
+
+/// Ends of lines; only the first is one.
+const ENDS: &[&[u8]] = &[b"\r\n", b"\n", b"\r", b"\n\r", b"\r\r\n", b"\0\r\n"];
+
+/// What bodies are made of.
+const PIECES: &[&[u8]] = &[
+    b"text\r\n",
+    b"\r\n",
+    b".",
+    b"..\r\n",
+    b".\r",
+    b"\r\n.",
+    b"\r\n..",
+    b"\n.\r\n",
+    b"\r.\r\n",
+    b"\n.\n",
+    b"\r\n.\n",
+    b"\r\n.\r",
+    b"\r\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"MAIL FROM:<evil@x.example>\r\n",
+    b"\xc3\xa9",
+    b"QUIT\r\n",
+];
+
+/// A path, mostly right.
+pub(super) fn path(rng: &mut Rng) -> &'static str {
+    if rng.percent(92) { *rng.pick::<&str>(PATHS) } else { *rng.pick::<&str>(BAD_PATHS) }
+}
+
+/// The end of a line, nearly always right.
+pub(super) fn end(rng: &mut Rng) -> &'static [u8] {
+    if rng.percent(98) { b"\r\n" } else { *rng.pick::<&[u8]>(ENDS) }
+}
+
+/// None, some or too many parameters.
+pub(super) fn params(rng: &mut Rng, out: &mut Vec<u8>) {
+    if rng.percent(15) {
+        for _ in 0..rng.between(1, 3) {
+            out.extend_from_slice(rng.pick(PARAMS).as_bytes());
+        }
+    }
+}
+
+/// A line of any kind, without its end.
+pub(super) fn any_line(rng: &mut Rng, out: &mut Vec<u8>) {
+    match rng.below(20) {
+        0 => junk(rng, out, 80),
+        // About where lines are too long, and far beyond.
+        1 => {
+            let length = *rng.pick(&[500, 505, 506, 507, 508, 540, 1000, 2500, 5000]);
+            out.extend_from_slice(b"NOOP ");
+            out.resize(out.len() + length, b'x');
+        }
+        _ => out.extend_from_slice(*rng.pick::<&[u8]>(LINES)),
+    }
+}
+
+/// Any bytes.
+pub(super) fn junk(rng: &mut Rng, out: &mut Vec<u8>, most: usize) {
+    for _ in 0..rng.below(most + 1) {
+        out.push(rng.next() as u8);
+    }
+}
+
+/// A message without its end. Whether it is one that a server must take or refuse as a whole is not this one's business.
+pub(super) fn body(rng: &mut Rng, out: &mut Vec<u8>) {
+    let odd = rng.percent(35);
+    let most = if rng.percent(10) { 400 } else { 12 };
+    for _ in 0..rng.below(most) {
+        let piece = if odd { *rng.pick(PIECES) } else { *rng.pick(&PIECES[..2]) };
+        out.extend_from_slice(piece);
+    }
+}

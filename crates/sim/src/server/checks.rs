@@ -1,0 +1,209 @@
+//! What must hold after each call, and what can be looked at.
+
+use super::{Server, Stored, Tls};
+use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Pending, Question, Reason};
+use std::time::{Duration, Instant};
+
+/// By how much all extensions together make a line longer: what the codec names, and room for more to come.
+const LONGER_LINE: usize = 2048;
+
+impl Server {
+    /// What holds after every step.
+    pub(super) fn check(&self, now: Instant) {
+        let (session, limits) = (&self.session, &self.config.limits);
+        let open = self.closed.is_none();
+        assert_eq!(session.poll_timeout().is_some(), open, "an open session has a deadline, a closed one has none");
+        assert!(open || !session.wants_input(), "a closed server listens");
+        assert!(open || session.pending() == Pending::Nothing, "a closed server asks");
+        let cap = limits.output.max(1024);
+        // Without room for a reply, no command is looked at.
+        let full = session.output().len() + 512 > cap;
+        assert!(session.in_message() || !full || !session.wants_input(), "a command is wanted, and no reply fits");
+        // One last reply, 421, goes out whether there is room or not.
+        assert!(session.output().len() <= cap + 512, "{} bytes wait", session.output().len());
+        assert!(session.held() <= limits.command_line + LONGER_LINE, "{} bytes of a line are kept", session.held());
+        assert!(session.envelope().recipient_count() <= limits.recipients, "too many recipients are kept");
+        assert!(
+            self.incoming.as_ref().is_none_or(|body| body.len() as u64 <= limits.message_size),
+            "a message too large"
+        );
+        if let Some((at, reason)) = session.poll_timeout() {
+            // Whatever happens, no wait is longer than the longest.
+            assert!(at.saturating_duration_since(now) <= patience(&self.config, reason), "{reason:?} lasts too long");
+        }
+        let question = session.pending() != Pending::Nothing;
+        let parked = !session.wants_input() && !self.paused;
+        self.model.check(question || !open || self.end_told || parked);
+    }
+
+    /// What is asked about can be read, and is what the peer has sent.
+    pub(super) fn check_pending(&self, question: &Question) {
+        let (pending, view) = (self.session.pending(), self.session.envelope());
+        let fits = match question {
+            Question::Connect(_) => pending == Pending::Connect,
+            Question::Hello(_) => matches!(pending, Pending::Hello { .. }),
+            Question::Mail(_) => matches!(pending, Pending::Mail { .. }),
+            Question::Rcpt(_) => matches!(pending, Pending::Rcpt { .. }),
+            Question::Data(_) => pending == Pending::Data && view.recipient_count() > 0,
+            Question::Vrfy(_) => matches!(pending, Pending::Vrfy(_)),
+            Question::Commit(_) => {
+                let (sent, got) = (self.model.message.as_ref(), self.incoming.as_ref());
+                let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));
+                assert!(sent.body == *got, "the body was changed");
+                let may = !sent.bare || self.config.bare_line_ends == BareLineEnds::Keep;
+                assert!(may, "a message with a bare CR or LF is to be taken");
+                pending == Pending::Commit { size: got.len() as u64 }
+            }
+            _ => true,
+        };
+        assert!(fits, "{question:?} with {pending:?}");
+        if matches!(question, Question::Data(_) | Question::Commit(_)) {
+            let sent = &self.model.envelope;
+            assert_eq!(Some(view.reverse_path_text()), sent.from.as_deref(), "the sender");
+            assert_eq!(view.recipients().map(|to| to.to_string()).collect::<Vec<_>>(), sent.to, "the recipients");
+        }
+    }
+
+    /// A session that is over does nothing any more, whatever is done to it.
+    pub fn poke_closed(&mut self, now: Instant) {
+        if self.closed.is_none() {
+            return;
+        }
+        let output = self.session.output().len();
+        let step = self.session.handle_input(now, b"NOOP\r\n");
+        assert!(step.used == 0 && step.event.is_none(), "a closed session listens");
+        self.session.handle_eof(now);
+        self.session.handle_reset(now);
+        self.session.handle_timeout(now + Duration::from_secs(1_000_000));
+        self.session.abandon(now);
+        self.session.shutdown(now, ehlo_server::Shutdown::Now);
+        self.session.body_resumed(now);
+        self.session.handle_tls_failed(now);
+        assert_eq!(self.session.output().len(), output, "a closed session speaks");
+        self.settle(now);
+    }
+
+    /// Whether the session is open.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Why it is over.
+    #[must_use]
+    pub const fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    /// Whether a driver would read now.
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        self.carry.is_empty() && self.session.wants_input()
+    }
+
+    /// Whether what was read and not used can go on.
+    #[must_use]
+    pub fn wants_feed(&self) -> bool {
+        !self.carry.is_empty() && self.session.wants_input()
+    }
+
+    /// Bytes that were read and not used.
+    #[must_use]
+    pub const fn carried(&self) -> usize {
+        self.carry.len()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.session.output()
+    }
+
+    /// When time must be told at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.poll_timeout().map(|(at, _)| at)
+    }
+
+    /// Whether the sink has paused and not gone on.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether a handshake is due: all in clear was written.
+    #[must_use]
+    pub fn wants_handshake(&self) -> bool {
+        self.tls == Tls::Wanted && self.closed.is_none() && self.session.output().is_empty()
+    }
+
+    /// Whether what comes now is inside TLS.
+    #[must_use]
+    pub fn in_tls(&self) -> bool {
+        self.tls == Tls::Inside
+    }
+
+    /// Whether the connection began with a handshake.
+    #[must_use]
+    pub const fn implicit_tls(&self) -> bool {
+        self.session.peer().implicit_tls
+    }
+
+    /// How many octets of the peer a recorded session has used.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        let input = |op: &super::Op| if let super::Op::Input(bytes) = op { bytes.len() } else { 0 };
+        self.ops.iter().flatten().map(|(_, op)| input(op)).sum()
+    }
+
+    /// The settings of the session.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Messages that the application has said are safe.
+    #[must_use]
+    pub fn store(&self) -> &[Stored] {
+        &self.store
+    }
+
+    /// Messages that were given up.
+    #[must_use]
+    pub fn aborted(&self) -> &[AbortReason] {
+        &self.aborted
+    }
+
+    /// Answers that came too late.
+    #[must_use]
+    pub const fn stale(&self) -> usize {
+        self.stale
+    }
+
+    /// Whether the question is the commit of a message.
+    #[must_use]
+    pub fn is_commit(&self, serial: u32) -> bool {
+        matches!(self.questions.get(&serial), Some(Question::Commit(_)))
+    }
+
+    /// What has happened.
+    #[must_use]
+    pub fn log(&self) -> &[String] {
+        &self.log
+    }
+}
+
+/// The longest wait of a kind.
+fn patience(config: &Config, reason: Reason) -> Duration {
+    let timeouts = &config.timeouts;
+    match reason {
+        Reason::Command => timeouts.command,
+        Reason::Body => timeouts.body,
+        Reason::Flush => timeouts.flush,
+        Reason::Answer => timeouts.answer,
+        Reason::Commit => timeouts.commit,
+        Reason::Sink => timeouts.sink,
+        Reason::Handshake => timeouts.handshake,
+        other => panic!("{other:?} is new"),
+    }
+}

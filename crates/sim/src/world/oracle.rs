@@ -1,0 +1,146 @@
+//! What must hold at the end of a run.
+
+use super::end::{Actor, End, peer};
+use super::{Link, Report, World};
+use crate::client::{self, Client, Fate};
+use crate::puppet::Role;
+use crate::rng::Rng;
+use crate::server::{self, Cut, Server, Stored};
+use ehlo_client::RecipientOutcome;
+
+/// Input that is cut byte by byte at the end of each run; longer ones are cut as chance has it.
+const SHORT: usize = 4000;
+
+impl World<'_> {
+    /// What holds at the end: nothing is open, what was acknowledged is what was stored, and the same bytes in other pieces are the same run.
+    pub(super) fn finish(mut self) -> Report {
+        self.trace.say(self.now - self.start, || "the end".into());
+        let mut report = self.report;
+        for link in &mut self.links {
+            let Link { ends, id, .. } = link;
+            for end in ends.iter_mut() {
+                let puppet = matches!(end.actor, Actor::Puppet(_));
+                assert!(puppet || !end.is_open(), "the run ended with an open session");
+                match &mut end.actor {
+                    Actor::Client(client) => replay_client(client, &mut self.rng),
+                    Actor::Server(server) => {
+                        if !end.dead {
+                            server.poke_closed(self.now);
+                        }
+                        report.aborted += server.aborted().len();
+                        report.stale += server.stale();
+                        let injected = ehlo_server::CloseReason::ClearBehindStartTls;
+                        report.injections += usize::from(server.closed() == Some(injected));
+                        replay_server(server, *id, &mut self.rng);
+                    }
+                    Actor::Puppet(_) => {}
+                }
+            }
+            let [near, far] = &*ends;
+            match (&near.actor, &far.actor) {
+                (Actor::Client(client), Actor::Server(server)) => {
+                    pair(client, near, server.store(), &mut report);
+                    if self.weather.calm {
+                        calm(client, server);
+                    }
+                }
+                (Actor::Client(client), Actor::Puppet(puppet)) => {
+                    if let Role::Answerer(answerer) = &puppet.role
+                        && answerer.is_honest()
+                    {
+                        let mut counts = Report::default();
+                        pair(client, near, &answerer.store, &mut counts);
+                        report.answered += counts.accepted;
+                    }
+                }
+                (Actor::Puppet(puppet), Actor::Server(server)) => {
+                    report.scripted += server.store().len();
+                    if let Role::Talker(talker) = &puppet.role {
+                        for body in &talker.acknowledged {
+                            let stored = server.store().iter().any(|stored| stored.body == *body);
+                            assert!(stored, "acknowledged and not stored: {}", body.escape_ascii());
+                        }
+                        report.scripted_acknowledged += talker.acknowledged.len();
+                    }
+                }
+                _ => unreachable!("no such link is made"),
+            }
+        }
+        report.digest = self.trace.finish();
+        report
+    }
+}
+
+fn cuts(octets: usize, rng: &mut Rng) -> Vec<Cut> {
+    let mut cuts = vec![Cut::Whole, Cut::Random(Rng::new(rng.next()))];
+    if octets <= SHORT {
+        cuts.push(Cut::Bytes);
+    }
+    cuts
+}
+
+fn replay_server(server: &Server, id: u64, rng: &mut Rng) {
+    let peer = peer(id, server.implicit_tls());
+    cuts(server.octets(), rng).into_iter().for_each(|cut| server::replay(server, peer, cut));
+}
+
+fn replay_client(client: &Client, rng: &mut Rng) {
+    cuts(client.octets(), rng).into_iter().for_each(|cut| client::replay(client, cut));
+}
+
+/// Nothing went wrong, so everything was delivered.
+fn calm(client: &Client, server: &Server) {
+    for (message, fate) in client.fates() {
+        let all = vec![RecipientOutcome::Accepted; message.to.len()];
+        assert_eq!(*fate, Fate::Done(all), "nothing went wrong, and it was not delivered");
+    }
+    assert_eq!(client.closed(), Some(ehlo_client::CloseReason::Quit));
+    assert_eq!(server.closed(), Some(ehlo_server::CloseReason::Quit));
+}
+
+/// What the client believes is what the server has.
+fn pair(client: &Client, end: &End, store: &[Stored], report: &mut Report) {
+    let mut found = 0;
+    for (message, fate) in client.fates() {
+        let id = message.body.split(|b| *b == b'\r').next().expect("a line");
+        let head = [id, b"\r\n"].concat();
+        let stored: Vec<_> = store.iter().filter(|s| s.body.starts_with(&head)).collect();
+        found += stored.len();
+        let of = |wanted: RecipientOutcome| -> Vec<&String> {
+            let Fate::Done(outcomes) = fate else { return Vec::new() };
+            message.to.iter().zip(outcomes).filter(|(_, o)| **o == wanted).map(|(to, _)| to).collect()
+        };
+        let (accepted, unknown) = (of(RecipientOutcome::Accepted), of(RecipientOutcome::Unknown));
+        assert!(accepted.is_empty() || unknown.is_empty(), "accepted and unknown in one message");
+        for stored in &stored {
+            assert!(stored.body == message.body, "the body of {} was changed", id.escape_ascii());
+            assert_eq!(stored.from, message.from);
+        }
+        let copies = stored.len();
+        match fate {
+            Fate::NotSent => assert_eq!(copies, 0, "stored and never sent"),
+            // The client died over it.
+            Fate::UnderWay => assert!(end.dead && copies <= 1),
+            Fate::Done(_) if !accepted.is_empty() => {
+                assert_eq!(copies, 1, "acknowledged");
+                assert_eq!(stored[0].to.iter().collect::<Vec<_>>(), accepted);
+                report.accepted += 1;
+            }
+            Fate::Done(_) if !unknown.is_empty() => {
+                assert!(copies <= 1, "stored twice");
+                if let Some(stored) = stored.first() {
+                    assert_eq!(stored.to.iter().collect::<Vec<_>>(), unknown);
+                }
+                report.unknown += 1;
+                report.unknown_but_stored += copies;
+            }
+            Fate::Done(outcomes) => {
+                assert_eq!(copies, 0, "stored and not acknowledged: {outcomes:?}");
+                let unsent = outcomes.contains(&RecipientOutcome::Unsent);
+                report.unsent += usize::from(unsent);
+                report.refused += usize::from(!unsent);
+            }
+        }
+    }
+    assert_eq!(found, store.len(), "a message was stored that nobody sent");
+}
