@@ -4,7 +4,7 @@
 //! and keeps the envelope by itself. Only the grammar of an address is the codec's.
 
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
-use ehlo_codec::{Command, ReplyClass};
+use ehlo_codec::{Command, CommandLine, ReplyClass};
 
 /// The envelope of a message: who sends it, and who gets it, each as `<...>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +135,9 @@ impl Dialogue {
         }
         let word = line.split(|b| *b == b' ').next().unwrap_or_default();
         let Some(verb) = Verb::from_bytes(word) else { return self.owe(Stage::UnknownVerb, Says::Other) };
-        let says = match Command::parse(line) {
+        // Whether SMTPUTF8 is on offer is for the session to know; one that is not takes no such line.
+        let command = Command::parse(line).or_else(|_| CommandLine::split(line).parse_utf8());
+        let says = match command {
             Ok(Command::Ehlo(_) | Command::Helo(_)) => Says::Hello,
             Ok(Command::Mail { from, .. }) => Says::Mail(from.to_string()),
             Ok(Command::Rcpt { to, .. }) => Says::Rcpt(to.to_string()),

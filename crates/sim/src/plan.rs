@@ -191,6 +191,19 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
     config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
     config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
     if !calm {
+        config.smtputf8 = rng.percent(70);
+        config.dsn = rng.percent(70);
+        config.requiretls = rng.percent(30);
+        config.deliver_by = rng.percent(30).then_some(60);
+        config.mt_priority = rng.percent(30);
+        config.rrvs = rng.percent(30);
+        config.etrn = rng.percent(30);
+        config.expn = rng.percent(30);
+        config.help = rng.percent(70);
+        if rng.percent(10) {
+            config.limits.transactions = Some(rng.between(1, 3) as u32);
+            config.limits.recipient_domains = Some(rng.between(1, 3) as u32);
+        }
         if rng.percent(45) {
             config.tls = *rng.pick(&[TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required]);
         }

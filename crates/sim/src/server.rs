@@ -330,7 +330,7 @@ impl Server {
 
     /// The question is lost, and nobody knows.
     pub fn lose(&mut self, serial: u32) {
-        drop(self.questions.remove(&serial));
+        self.questions.remove(&serial);
     }
 
     /// The question is lost, and the driver knows.
@@ -435,11 +435,19 @@ fn verdict(how: How, question: Question) -> Answer {
         _ => Reply::fixed(550, Some((5, 7, 1)), "No"),
     };
     const NOT_NOW: Reply = Reply::fixed(451, Some((4, 7, 1)), "Not now\nTry again\nlater");
+    const NOT_YOURS: Reply = Reply::fixed(459, Some((4, 7, 1)), "Not for you");
     const LEAVE: Reply = Reply::fixed(421, Some((4, 3, 2)), "Enough");
     // RFC 5321 §4.3.2 lets a server put EHLO, VRFY and a connection off by nothing but the replies that these give.
-    if how == How::Defer && matches!(question, Question::Hello(_) | Question::Vrfy(_)) {
+    if how == How::Defer
+        && matches!(question, Question::Hello(_) | Question::Vrfy(_) | Question::Expn(_) | Question::Etrn(_))
+    {
         return question.defer();
     }
+    let question = match question {
+        // RFC 1985 §5.1: there is no 5yz to say that this peer may not.
+        Question::Etrn(token) if how == How::Reject => return token.defer(NOT_YOURS),
+        question => question,
+    };
     macro_rules! each {
         ($($kind:ident)*) => {
             match (how, question) {
@@ -453,5 +461,5 @@ fn verdict(how: How, question: Question) -> Answer {
             }
         };
     }
-    each! { Connect Hello Mail Rcpt Data Commit Vrfy }
+    each! { Connect Hello Mail Rcpt Data Commit Vrfy Expn Etrn }
 }

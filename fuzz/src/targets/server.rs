@@ -30,6 +30,9 @@ const PHRASES: &[&[u8]] = &[
     b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n",
     b"RSET\r\nRSET\r\nRSET\r\nRSET\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\n",
     b"STARTTLS\r\nEHLO client.example\r\n",
+    b"MAIL FROM:<a@b> SMTPUTF8 BODY=8BITMIME MT-PRIORITY=4 RET=FULL\r\n",
+    b"RCPT TO:<c@d> NOTIFY=NEVER ORCPT=rfc822;x@y\r\n",
+    b"ETRN x.example\r\nEXPN list\r\n",
 ];
 
 fn config(bytes: &mut Bytes<'_>) -> Config {
@@ -67,6 +70,8 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
     }
     config.tls = [TlsMode::Off, TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required][usize::from(flags >> 6)];
     config.limits.output = 1024;
+    (config.etrn, config.expn) = (flags & 1 == 1, flags & 2 == 2);
+    config.mt_priority = flags & 4 == 4;
     config
 }
 

@@ -83,7 +83,7 @@ impl Answerer {
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         if rng.percent(self.refuse) {
             return self.answer(
-                *rng.pick(&[&b"554 5.6.0 no\r\n"[..], b"451 4.3.0 later\r\n", b"552 big\r\n"]),
+                rng.pick::<&[u8]>(&[&b"554 5.6.0 no\r\n"[..], b"451 4.3.0 later\r\n", b"552 big\r\n"]),
                 rng,
                 out,
             );
@@ -107,7 +107,9 @@ impl Answerer {
                 (self.from, self.to) = (path(&text), Vec::new());
                 b"250 2.1.0 ok\r\n"
             }
-            _ if self.from.is_empty() && !matches!(&text[..4], "RSET" | "QUIT") => b"503 5.5.1 first\r\n",
+            _ if self.from.is_empty() && !text.starts_with("RSET") && !text.starts_with("QUIT") => {
+                b"503 5.5.1 first\r\n"
+            }
             "RCPT" if refuse => no,
             "RCPT" => {
                 self.to.push(path(&text));

@@ -14,6 +14,7 @@ const PATHS: &[&str] = &[
     "<e@[192.0.2.1]>",
     "<f@[IPv6:2001:db8::1]>",
     "<x+y.z@sub.sub.example>",
+    "<j\u{f6}rg@b\u{fc}cher.example>",
 ];
 
 /// Paths that are wrong.
@@ -51,6 +52,7 @@ const PARAMS: &[&str] = &[
     " body=8bitmime size=5",
     " SIZE=1 SIZE=2",
     " SMTPUTF8",
+    " SMTPUTF8 BODY=8BITMIME",
     " RET=HDRS ENVID=a+2Bb",
     " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@b",
     " NOTIFY=NEVER",
@@ -81,6 +83,7 @@ const LINES: &[&[u8]] = &[
     b"VRFY <bob@mx.example>",
     b"VRFY",
     b"EXPN list",
+    b"VRFY j\xc3\xb6rg SMTPUTF8",
     b"HELO client.example",
     b"HELO [127.0.0.1]",
     b"EHLO client.example",
@@ -91,6 +94,9 @@ const LINES: &[&[u8]] = &[
     b"QUIT x",
     b"TURN",
     b"ETRN example.org",
+    b"ETRN @example.org",
+    b"ETRN #queue",
+    b"ETRN",
     b"BDAT",
     b"BDAT x",
     b"AUTH",
@@ -141,12 +147,12 @@ const PIECES: &[&[u8]] = &[
 
 /// A path, mostly right.
 pub(super) fn path(rng: &mut Rng) -> &'static str {
-    if rng.percent(92) { *rng.pick::<&str>(PATHS) } else { *rng.pick::<&str>(BAD_PATHS) }
+    if rng.percent(92) { rng.pick::<&str>(PATHS) } else { rng.pick::<&str>(BAD_PATHS) }
 }
 
 /// The end of a line, nearly always right.
 pub(super) fn end(rng: &mut Rng) -> &'static [u8] {
-    if rng.percent(98) { b"\r\n" } else { *rng.pick::<&[u8]>(ENDS) }
+    if rng.percent(98) { b"\r\n" } else { rng.pick::<&[u8]>(ENDS) }
 }
 
 /// None, some or too many parameters.
@@ -168,7 +174,7 @@ pub(super) fn any_line(rng: &mut Rng, out: &mut Vec<u8>) {
             out.extend_from_slice(b"NOOP ");
             out.resize(out.len() + length, b'x');
         }
-        _ => out.extend_from_slice(*rng.pick::<&[u8]>(LINES)),
+        _ => out.extend_from_slice(rng.pick::<&[u8]>(LINES)),
     }
 }
 

@@ -45,7 +45,9 @@ impl Server {
             Question::Mail(_) => matches!(pending, Pending::Mail { .. }),
             Question::Rcpt(_) => matches!(pending, Pending::Rcpt { .. }),
             Question::Data(_) => pending == Pending::Data && view.recipient_count() > 0,
-            Question::Vrfy(_) => matches!(pending, Pending::Vrfy(_)),
+            Question::Vrfy(_) => matches!(pending, Pending::Vrfy { .. }),
+            Question::Expn(_) => matches!(pending, Pending::Expn { .. }),
+            Question::Etrn(_) => matches!(pending, Pending::Etrn(_)),
             Question::Commit(_) => {
                 let (sent, got) = (self.model.message.as_ref(), self.incoming.as_ref());
                 let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));

@@ -11,8 +11,6 @@ use ehlo_server::Peer;
 use std::sync::Arc;
 use std::time::Instant;
 
-// As many as there are links: boxes would make nothing better.
-#[expect(clippy::large_enum_variant, reason = "there are six of them at the most")]
 pub(super) enum Actor {
     Client(Client),
     Server(Server),
