@@ -54,7 +54,7 @@ pub struct Client {
     closed: Option<CloseReason>,
     /// All that was put out, digested.
     digest: u64,
-    log: Vec<String>,
+    said: Vec<String>,
     ops: Option<Vec<(Instant, Op)>>,
 }
 
@@ -76,7 +76,7 @@ impl Client {
             end_left: 0,
             closed: None,
             digest: 0,
-            log: Vec::new(),
+            said: Vec::new(),
             ops: None,
         }
     }
@@ -156,8 +156,8 @@ impl Client {
 
     /// What has happened.
     #[must_use]
-    pub fn log(&self) -> &[String] {
-        &self.log
+    pub fn said(&self) -> &[String] {
+        &self.said
     }
 
     /// Begins the next transaction, or quits behind the last.
@@ -188,7 +188,7 @@ impl Client {
             Err(BeginError::TooLarge { .. } | BeginError::BodyNotOffered) => {}
             Err(error) => panic!("a ready session refused: {error}"),
         }
-        self.log.push(format!("begin {}: {:?}", self.next, self.fates[self.next]));
+        self.said.push(format!("begin {}: {:?}", self.next, self.fates[self.next]));
         self.next += 1;
         self.settle(now);
     }
@@ -196,7 +196,7 @@ impl Client {
     /// Ends the session as soon as no transaction is open.
     pub fn quit(&mut self, now: Instant) {
         self.record(now, || Op::Quit);
-        self.log.push("quit".into());
+        self.said.push("quit".into());
         self.session.quit(now);
         self.settle(now);
     }
@@ -269,12 +269,12 @@ impl Client {
 
     fn on_event(&mut self, event: Event) {
         assert!(self.closed.is_none(), "{event:?} behind the end");
-        self.log.push(format!("{event:?}"));
+        self.said.push(format!("{event:?}"));
         match event {
             Event::Reply(stage, code) => {
                 let reply = self.session.reply().expect("the reply that is told of");
                 assert_eq!(reply.code(), code);
-                self.log.push(reply.to_string());
+                self.said.push(reply.to_string());
                 self.model.replied(stage, code, self.body.is_some() || self.end_left > 0);
             }
             Event::BodyWanted(_) => {
@@ -304,7 +304,7 @@ impl Client {
                 // A doubt begins where the last byte of the message is written, and no earlier.
                 let end_written = self.body_written && self.end_left == 0;
                 assert_eq!(recipients, self.model.outcomes(end_written), "what the replies say");
-                self.log.push(format!("{recipients:?}"));
+                self.said.push(format!("{recipients:?}"));
                 let fate = &mut self.fates[self.current];
                 assert_eq!(*fate, Fate::UnderWay, "a transaction ends once");
                 *fate = Fate::Done(recipients);

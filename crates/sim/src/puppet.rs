@@ -39,12 +39,12 @@ pub(crate) struct Puppet {
     leave: Option<Leave>,
     /// It has gone.
     pub(crate) gone: Option<Leave>,
-    pub(crate) log: Vec<String>,
+    pub(crate) said: Vec<String>,
 }
 
 impl Puppet {
     pub(crate) fn new(role: Role, reads: bool) -> Self {
-        let mut puppet = Self { role, out: Vec::new(), written: 0, reads, leave: None, gone: None, log: Vec::new() };
+        let mut puppet = Self { role, out: Vec::new(), written: 0, reads, leave: None, gone: None, said: Vec::new() };
         if let Role::Answerer(answerer) = &puppet.role {
             puppet.out.extend_from_slice(&answerer.greeting);
         }
@@ -78,7 +78,7 @@ impl Puppet {
         (self.out, self.written) = (Vec::new(), 0);
         if self.leave.is_some() {
             self.gone = self.leave;
-            self.log.push(format!("leaves: {:?}", self.gone));
+            self.said.push(format!("leaves: {:?}", self.gone));
             return true;
         }
         match &mut self.role {

@@ -3,7 +3,7 @@
 mod checks;
 mod replay;
 
-pub(crate) use replay::same_log;
+pub(crate) use replay::same_said;
 pub use replay::{Cut, Op, replay};
 
 use crate::dialogue::Dialogue;
@@ -78,7 +78,7 @@ pub struct Server {
     tls: Tls,
     end_told: bool,
     closed: Option<CloseReason>,
-    log: Vec<String>,
+    said: Vec<String>,
     ops: Option<Vec<(Instant, Op)>>,
 }
 
@@ -106,7 +106,7 @@ impl Server {
             tls: Tls::Outside,
             end_told: false,
             closed: None,
-            log: Vec::new(),
+            said: Vec::new(),
             ops: None,
         };
         server.settle(now);
@@ -259,7 +259,7 @@ impl Server {
     }
 
     fn say(&mut self, text: String) {
-        self.log.push(text);
+        self.said.push(text);
     }
 
     /// Shows the model what the session has put out since it was last looked at.

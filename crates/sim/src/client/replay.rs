@@ -1,7 +1,7 @@
 //! The same run again, with the server's bytes cut in another way: it must be the same run.
 
 use super::Client;
-use crate::server::{Cut, same_log};
+use crate::server::{Cut, same_said};
 use std::time::Instant;
 
 /// One thing that is done to a session.
@@ -32,7 +32,7 @@ pub fn replay(client: &Client, mut cut: Cut) {
     for (now, op) in client.ops.as_deref().expect("the run was recorded") {
         again.apply(*now, op, &mut cut);
     }
-    same_log(&again.log, &client.log, &cut);
+    same_said(&again.said, &client.said, &cut);
     assert_eq!(again.digest, client.digest, "{cut:?}: commands");
 }
 

@@ -190,8 +190,8 @@ impl Server {
 
     /// What has happened.
     #[must_use]
-    pub fn log(&self) -> &[String] {
-        &self.log
+    pub fn said(&self) -> &[String] {
+        &self.said
     }
 }
 

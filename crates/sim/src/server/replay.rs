@@ -71,13 +71,13 @@ pub fn replay(server: &Server, peer: Peer, mut cut: Cut) {
             op => again.apply(*now, op),
         }
     }
-    same_log(&again.log, &server.log, &cut);
+    same_said(&again.said, &server.said, &cut);
     assert_eq!((again.produced, again.digest), (server.produced, server.digest), "{cut:?}: replies");
     assert!(again.store == server.store, "{cut:?}: the store");
 }
 
 /// Names the first thing that is not the same.
-pub(crate) fn same_log(again: &[String], before: &[String], cut: &Cut) {
+pub(crate) fn same_said(again: &[String], before: &[String], cut: &Cut) {
     let at = again.iter().zip(before).take_while(|(one, other)| one == other).count();
     assert_eq!(again.get(at), before.get(at), "{cut:?}: event {at}, behind {:?}", before[..at].last());
 }

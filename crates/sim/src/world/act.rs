@@ -180,7 +180,7 @@ impl World<'_> {
             if end.dead {
                 continue;
             }
-            let fresh: Vec<String> = end.actor.log()[end.told..].to_vec();
+            let fresh: Vec<String> = end.actor.said()[end.told..].to_vec();
             end.told += fresh.len();
             for text in fresh {
                 self.trace.say(now - self.start, || format!("  {side} of {i}: {text}"));

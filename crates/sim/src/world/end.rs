@@ -78,11 +78,11 @@ impl Actor {
         }
     }
 
-    pub(super) fn log(&self) -> &[String] {
+    pub(super) fn said(&self) -> &[String] {
         match self {
-            Self::Client(client) => client.log(),
-            Self::Server(server) => server.log(),
-            Self::Puppet(puppet) => &puppet.log,
+            Self::Client(client) => client.said(),
+            Self::Server(server) => server.said(),
+            Self::Puppet(puppet) => &puppet.said,
         }
     }
 }
