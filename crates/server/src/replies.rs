@@ -27,8 +27,8 @@ replies! {
     TOO_MANY_ERRORS = 421 (4, 7, 0) "Too many errors, closing";
     TOO_MANY_COMMANDS = 421 (4, 7, 0) "Too many commands without a message, closing";
     TOO_MANY_TRANSACTIONS = 421 (4, 7, 0) "Too many messages over one connection; send the rest over another";
-    ENDLESS_LINE = 421 (4, 5, 2) "Line without end, closing";
-    ENDLESS_BODY = 421 (4, 3, 4) "Message far beyond the size limit, closing";
+    ENDLESS_LINE = 421 (4, 5, 0) "Line without end, closing";
+    ENDLESS_BODY = 421 (4, 3, 0) "Message far beyond the size limit, closing";
 
     TOO_MANY_AUTH_FAILURES = 421 (4, 7, 0) "Too many failed authentications, closing";
     CLEAR_BEHIND_STARTTLS = 421 (4, 7, 0) "Commands in clear behind STARTTLS, closing";

@@ -1,7 +1,7 @@
 //! Each reply that the session gives by itself is one that the registry of replies allows at that moment.
 
-use ehlo_server::codec::codes::Stage;
-use ehlo_server::codec::{CommandLine, ReplyCode};
+use ehlo_server::codec::codes::{Fault, Faults, Stage};
+use ehlo_server::codec::{CommandLine, EnhancedCode, ReplyCode};
 
 use crate::bare::{self, Cause, LoggedReply};
 use crate::splits::{Cuts, Plan, Reading};
@@ -44,4 +44,33 @@ fn every_reply_is_legal_for_what_it_answers() {
     }
     assert!(wrong.is_empty(), "replies that no RFC allows:\n{}", wrong.join("\n"));
     assert!(checked > 500, "only {checked} replies were looked at");
+}
+
+#[test]
+fn enhanced_codes_are_registered_and_agree_with_their_replies() {
+    let plan = Plan { cuts: Cuts::None, reading: Reading::AtOnce };
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for scenario in crate::scenarios() {
+        let run = bare::play(&scenario, &plan).unwrap_or_else(|error| panic!("{error}"));
+        for reply in run.replies.iter().filter(|reply| !reply.foreign) {
+            let code = reply.line[..3].parse().ok().and_then(ReplyCode::new);
+            let word = reply.line[4..].split(' ').next().unwrap_or_default();
+            let Ok(enhanced) = word.parse::<EnhancedCode>() else { continue };
+            checked += 1;
+            // RFC 3463 §2: no leading zeros, so that what was read is written the same.
+            if enhanced.to_string() != word {
+                wrong.push(format!("{}: {} has leading zeros", scenario.name, reply.line));
+            }
+            // RFC 5248 §2.4: what a registration names are examples.
+            let faults = Faults::of(code, Some(enhanced));
+            wrong.extend(
+                faults
+                    .iter()
+                    .filter(|fault| *fault != Fault::OtherReplyNamed)
+                    .map(|fault| format!("{}: {}: {fault}", scenario.name, reply.line)),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 500, "only {checked} enhanced codes were looked at");
 }

@@ -9,6 +9,7 @@ mod format;
 mod legality;
 mod script;
 mod splits;
+mod walk;
 
 use std::path::Path;
 
