@@ -49,7 +49,7 @@ fn cell(cell: Cell) -> &'static str {
         Cell::Nested => "503, one is open",
         Cell::NeedsRecipient => "503, no recipient",
         Cell::WithinTransaction => "503, RSET first",
-        Cell::NeedsQuit => "503, QUIT only",
+        Cell::NeedsQuit => "503 or 521, QUIT only",
     }
 }
 

@@ -66,6 +66,7 @@ replies! {
     AUTH_REQUIRED = 530 (5, 7, 0) "Authentication required";
     CREDENTIALS_INVALID = 535 (5, 7, 8) "Authentication credentials invalid";
     ENCRYPTION_REQUIRED = 538 (5, 7, 11) "Encryption required for this mechanism";
+    NEVER_TAKES_MAIL = 521 (5, 3, 2) "Host does not accept mail; say QUIT";
     TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
     BAD_SUBMITTER = 501 (5, 5, 4) "AUTH must be the xtext of a mailbox, or <>";
     BAD_BODY = 501 (5, 5, 4) "BODY=BINARYMIME is not on offer";

@@ -75,6 +75,8 @@ pub struct Session {
     shutdown: bool,
     /// The peer has closed its side while a message was being committed.
     ended: bool,
+    /// The greeting was 521: the host never takes mail (RFC 7504 §3).
+    takes_no_mail: bool,
     tls: Option<Box<TlsInfo>>,
     tls_available: bool,
     /// What the client has sent of an AUTH exchange.
@@ -163,6 +165,7 @@ impl Session {
             paused: false,
             shutdown: false,
             ended: false,
+            takes_no_mail: false,
             tls: None,
             tls_available: true,
             exchange: None,

@@ -10,7 +10,7 @@
 //!  | ^ ^                | ^ ^---- RSET, EHLO --/------------------/            |
 //!  | | '--- STARTTLS ---' '----------------------------------------------------'
 //!  | '-- (EHLO refused)
-//!  '--> Refused: the greeting was 554; nothing but QUIT
+//!  '--> Refused: the greeting was 554 or 521; nothing but QUIT
 //! ```
 
 use ehlo_codec::Verb;
@@ -50,7 +50,7 @@ pub enum Cell {
     NeedsRecipient,
     /// 503: not while a transaction is open.
     WithinTransaction,
-    /// 503: the session was refused.
+    /// 503: the session was refused; 521 where the greeting was that (RFC 7504 §3).
     NeedsQuit,
 }
 

@@ -208,6 +208,7 @@ impl Session {
         }
         let may_greet = [ReplyCode::TRANSACTION_FAILED, ReplyCode::DOES_NOT_ACCEPT_MAIL].contains(&reply.code());
         let reply = if may_greet { reply } else { replies::NO_SERVICE };
+        self.takes_no_mail = reply.code() == ReplyCode::DOES_NOT_ACCEPT_MAIL;
         self.reply_plain(now, &reply);
         self.enter(now, State::Refused);
     }

@@ -66,6 +66,7 @@ impl Session {
             Cell::NeedsMail => Some(replies::MAIL_FIRST),
             Cell::Nested => Some(replies::NESTED_MAIL),
             Cell::NeedsRecipient => Some(replies::NO_RECIPIENTS),
+            Cell::NeedsQuit if self.takes_no_mail => Some(replies::NEVER_TAKES_MAIL),
             Cell::NeedsQuit => Some(replies::REFUSED_SESSION),
         };
         if verb == Verb::Mail {
