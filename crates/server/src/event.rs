@@ -114,6 +114,9 @@ pub enum CloseReason {
     ClearBehindStartTls,
     /// The TLS handshake failed, or a later record of TLS was broken.
     TlsFailed,
+    /// A line was the request of another protocol: HTTP (RFC 9112 §3). Somebody's page may have sent a browser here to have its words
+    /// obeyed as SMTP.
+    AnotherProtocol,
 }
 
 impl fmt::Display for CloseReason {
@@ -135,6 +138,7 @@ impl fmt::Display for CloseReason {
             Self::Shutdown => "shutdown",
             Self::ClearBehindStartTls => "clear text behind STARTTLS",
             Self::TlsFailed => "TLS failed",
+            Self::AnotherProtocol => "another protocol",
         })
     }
 }

@@ -27,6 +27,7 @@ replies! {
     TOO_MANY_ERRORS = 421 (4, 7, 0) "Too many errors, closing";
     TOO_MANY_COMMANDS = 421 (4, 7, 0) "Too many commands without a message, closing";
     TOO_MANY_TRANSACTIONS = 421 (4, 7, 0) "Too many messages over one connection; send the rest over another";
+    ANOTHER_PROTOCOL = 421 (4, 7, 0) "This is SMTP, not HTTP; closing";
     ENDLESS_LINE = 421 (4, 5, 0) "Line without end, closing";
     ENDLESS_BODY = 421 (4, 3, 0) "Message far beyond the size limit, closing";
 

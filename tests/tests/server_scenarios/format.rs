@@ -540,6 +540,7 @@ fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("shutdown", "") => CloseReason::Shutdown,
         ("clear-behind-starttls", "") => CloseReason::ClearBehindStartTls,
         ("tls-failed", "") => CloseReason::TlsFailed,
+        ("another-protocol", "") => CloseReason::AnotherProtocol,
         ("timed-out", reason) => CloseReason::TimedOut(parse_reason(reason)?),
         _ => return Err(format!("there is no reason to close {text}")),
     })
@@ -558,6 +559,7 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::Shutdown => "shutdown",
         CloseReason::ClearBehindStartTls => "clear-behind-starttls",
         CloseReason::TlsFailed => "tls-failed",
+        CloseReason::AnotherProtocol => "another-protocol",
         CloseReason::TimedOut(reason) => return format!("closed timed-out {}", show_reason(reason)),
         other => return format!("closed {other:?}"),
     };

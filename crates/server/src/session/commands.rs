@@ -14,6 +14,9 @@ use ehlo_codec::{
 };
 use std::time::Instant;
 
+/// The methods of HTTP (RFC 9110 §9.3, RFC 5789 §2). Postfix closes at CONNECT, GET and POST.
+const METHODS: &[&[u8]] = &[b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE"];
+
 impl Session {
     /// Takes bytes of a command line, and obeys it if they complete it; gives how many were used.
     pub(super) fn handle_line(&mut self, now: Instant, input: &[u8]) -> usize {
@@ -49,6 +52,9 @@ impl Session {
             return self.refuse_command(now, command.verb, &replies::LINE_TOO_LONG);
         }
         let Some(verb) = command.verb else {
+            if command.argument.is_some() && METHODS.contains(&command.keyword) {
+                return self.close_with(now, &replies::ANOTHER_PROTOCOL, CloseReason::AnotherProtocol);
+            }
             return self.bad_command(now, &SyntaxError::UnknownCommand.reply());
         };
         let row = table::row_of(verb).filter(|_| self.is_on(verb));
