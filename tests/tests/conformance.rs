@@ -88,7 +88,8 @@ fn every_demand_has_a_verdict_that_is_true() {
         let tests = by.len() + shown.map_or(0, Vec::len);
         match verdict.as_str() {
             "tested" | "corrected" if tests == 0 => wrong.push(format!("{id} is {verdict}, and nothing shows it")),
-            "not-applicable" | "not-judged" | "missing" if tests > 0 => {
+            // What is done may be shown although nobody could hold it against the text.
+            "not-applicable" | "missing" if tests > 0 => {
                 wrong.push(format!("{id} is {verdict}, and is shown by {shown:?} {by:?}: say `tested` or `corrected`"));
             }
             "tested" => {}

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ehlo_server::codec::codes::{Fault, Stage};
 use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode, Verb};
-use ehlo_server::{Config, Event, Peer, Question, Questions, Session, Shutdown, TlsMode};
+use ehlo_server::{Config, Event, Peer, Question, Questions, Session, Shutdown, Solicitations, TlsMode};
 
 /// What stands behind the verb.
 const ARGUMENTS: &[&str] = &[
@@ -174,6 +174,8 @@ impl Walk {
             (_, Question::Data(token)) => token.accept(),
             (_, Question::Commit(token)) => token.accept(),
             (_, Question::Vrfy(token)) => token.accept(),
+            (_, Question::Expn(token)) => token.accept(),
+            (_, Question::Etrn(token)) => token.accept(),
             // Those that are not known here are left to their deadline.
             _ => return self.wait(),
         };
@@ -246,6 +248,15 @@ impl Walk {
     }
 }
 
+/// Turns on what is off by default, and asks everything.
+fn switch_on(config: &mut Config) {
+    config.questions = Questions::ALL;
+    config.tls = TlsMode::StartTls;
+    (config.requiretls, config.mt_priority, config.rrvs, config.etrn, config.expn) = (true, true, true, true, true);
+    config.deliver_by = Some(1);
+    config.no_soliciting = Solicitations::parse("");
+}
+
 /// The settings, each with a name.
 fn settings() -> Vec<(&'static str, Config, Answers)> {
     let base = || {
@@ -260,6 +271,8 @@ fn settings() -> Vec<(&'static str, Config, Answers)> {
     };
     vec![
         ("default", base(), Answers::Yes),
+        ("everything on", with(&switch_on), Answers::Yes),
+        ("everything on, nothing answered", with(&switch_on), Answers::Never),
         ("no enhanced codes", with(&|c| c.enhanced_status_codes = false), Answers::Yes),
         ("STARTTLS", with(&|c| c.tls = TlsMode::StartTls), Answers::Yes),
         ("TLS required", with(&|c| c.tls = TlsMode::Required), Answers::Yes),
