@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::legality::is_chosen;
 use ehlo_server::codec::codes::{Fault, Stage};
 use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode, Verb};
-use ehlo_server::{Config, Event, Peer, Question, Questions, Session, Shutdown, Solicitations, TlsMode};
+use ehlo_server::{
+    AuthMechanism, Config, Event, MechanismNeeds, Peer, Question, Questions, Session, Shutdown, Solicitations, TlsMode,
+};
 
 /// What stands behind the verb.
 const ARGUMENTS: &[&str] = &[
@@ -81,6 +84,7 @@ const ARGUMENTS: &[&str] = &[
     " NOSUCH",
     " LOGIN",
     " LOGIN Ym9i",
+    " CRAM-MD5 Ym9i",
     " SCRAM-SHA-256",
     " EXTERNAL =",
     " @client.test",
@@ -113,6 +117,8 @@ enum Answers {
     Never,
     /// To nothing.
     Silence,
+    /// To everything but credentials.
+    No,
     /// The connection is refused with this code, everything else accepted.
     Refused(u16),
 }
@@ -176,6 +182,10 @@ impl Walk {
             (_, Question::Vrfy(token)) => token.accept(),
             (_, Question::Expn(token)) => token.accept(),
             (_, Question::Etrn(token)) => token.accept(),
+            // A challenge for the command, and the decision for the response to it.
+            (_, Question::Auth(token)) if self.stage == Stage::Verb(Verb::Auth) => token.challenge(b""),
+            (Answers::No, Question::Auth(token)) => token.fail(),
+            (_, Question::Auth(token)) => token.accept("bob"),
             // Those that are not known here are left to their deadline.
             _ => return self.wait(),
         };
@@ -221,7 +231,7 @@ impl Walk {
                 Fault::OtherReplyNamed => false,
                 Fault::NotAtThisStage => !unasked,
                 Fault::EnhancedOutOfPlace => !unasked && !no_line,
-                _ => true,
+                fault => !is_chosen(Some(code), *fault),
             });
             self.faults.extend(grave.map(|fault| format!("{line} answers {:?}: {fault}", self.stage)));
         }
@@ -255,6 +265,12 @@ fn switch_on(config: &mut Config) {
     (config.requiretls, config.mt_priority, config.rrvs, config.etrn, config.expn) = (true, true, true, true, true);
     config.deliver_by = Some(1);
     config.no_soliciting = Solicitations::parse("");
+    config.auth.mechanisms = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"]
+        .into_iter()
+        .filter_map(|name| AuthMechanism::new(name, MechanismNeeds::Confidentiality))
+        .map(|mechanism| if mechanism.name() == "CRAM-MD5" { mechanism.server_first() } else { mechanism })
+        .collect();
+    config.auth.allow_plaintext_auth = true;
 }
 
 /// The settings, each with a name.
@@ -272,6 +288,23 @@ fn settings() -> Vec<(&'static str, Config, Answers)> {
     vec![
         ("default", base(), Answers::Yes),
         ("everything on", with(&switch_on), Answers::Yes),
+        ("everything on, nobody known", with(&switch_on), Answers::No),
+        (
+            "authentication required",
+            with(&|c| {
+                switch_on(c);
+                c.auth.require_auth = true
+            }),
+            Answers::Yes,
+        ),
+        (
+            "AUTH only inside TLS",
+            with(&|c| {
+                switch_on(c);
+                c.auth.allow_plaintext_auth = false
+            }),
+            Answers::Yes,
+        ),
         ("everything on, nothing answered", with(&switch_on), Answers::Never),
         ("no enhanced codes", with(&|c| c.enhanced_status_codes = false), Answers::Yes),
         ("STARTTLS", with(&|c| c.tls = TlsMode::StartTls), Answers::Yes),
