@@ -45,6 +45,7 @@ mod line;
 mod param;
 mod path;
 mod reply;
+mod reply_line;
 mod reply_reader;
 mod scan;
 mod stuff;
@@ -53,8 +54,8 @@ mod timestamp;
 mod xtext;
 
 pub use capability::{
-    Auth, Capabilities, Capability, CapabilityError, EhloError, EhloReply, EhloWriteError, Extension, FutureRelease,
-    Limit, Limits, Words, write_ehlo_reply,
+    Auth, AuthMechanism, AuthMechanisms, Capabilities, Capability, CapabilityError, EhloError, EhloReply,
+    EhloWriteError, Extension, FutureRelease, Limit, Limits, Words, write_ehlo_reply,
 };
 pub use chunk::{ChunkDecoder, ChunkStep, LineCheck};
 #[cfg(feature = "tokio-util")]

@@ -1,19 +1,16 @@
 //! The reply to EHLO, read without a copy.
 
-use super::keyword::{self, SLOTS, Slot, WINDOW};
+use super::keyword::{self, Slot};
+use super::pattern::Window;
+use super::summary::Summary;
 use super::value::{self, FutureRelease};
-use super::{Auth, Capability, Extension, Limits, Words};
+use super::{Auth, AuthMechanisms, Capability, Extension, Limits, Words};
 use crate::line::LineFault;
+use crate::reply_line::{PREFIX, ends_of_greeting, until_line_end};
 use crate::reply_reader::{self, ReplyFault, ReplyLimits, ReplyView};
 use core::fmt;
 use ehlo_codes::ReplyCode;
-use memchr::{memchr, memchr2, memchr3};
-
-/// Octets of a code and what separates it from the text.
-const PREFIX: usize = 4;
-
-/// Octets of a line that are looked at first.
-const START: usize = PREFIX + WINDOW;
+use memchr::{memchr, memchr2};
 
 /// Why [`EhloReply::parse`] gives no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,11 +38,11 @@ impl core::error::Error for EhloError {}
 
 /// A server's reply to EHLO: what it offers (RFC 5321 §4.1.1.1 `ehlo-ok-rsp`), borrowed from the bytes that came.
 ///
-/// Reading it finds the lines, checks them, and notes which extensions are there and where their parameters stand; a parameter is read when
-/// it is asked for. A line that does not fit the grammar is passed over: it offers nothing. Where a keyword stands twice, the last counts.
+/// Reading it finds the lines, checks them, notes which extensions are there, and reads the number of SIZE and the mechanisms of AUTH; of the
+/// others it notes where their parameters stand, which are read when they are asked for. A line that does not fit the grammar is passed over: it offers nothing. Where a keyword stands twice, the last counts.
 ///
 /// ```
-/// use ehlo_codec::{EhloReply, Extension};
+/// use ehlo_codec::{AuthMechanism, EhloReply, Extension};
 ///
 /// let wire = b"250-mx.example at your service\r\n250-SIZE 1000\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n";
 /// let (reply, used) = EhloReply::parse(wire)?;
@@ -53,7 +50,7 @@ impl core::error::Error for EhloError {}
 /// assert_eq!(reply.domain(), "mx.example");
 /// assert!(reply.has(Extension::EightBitMime) && !reply.has(Extension::StartTls));
 /// assert_eq!(reply.max_size(), Some(1000));
-/// assert!(reply.auth().is_some_and(|auth| auth.contains("plain")));
+/// assert!(reply.mechanisms().contains(AuthMechanism::Plain));
 /// # Ok::<(), ehlo_codec::EhloError>(())
 /// ```
 #[derive(Clone, Copy)]
@@ -61,56 +58,9 @@ pub struct EhloReply<'a> {
     /// The lines: each with its code, and CRLF between them, if `is_wire`; else their texts, LF between them.
     text: &'a [u8],
     is_wire: bool,
+    /// The server's name, if it was found at once; else empty.
+    domain: &'a str,
     summary: Summary,
-}
-
-/// What was found in the lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Summary {
-    known: u64,
-    /// Where parameters begin, by [`Slot`]; 0 where there are none, since the greeting stands there.
-    parameters: [u32; SLOTS],
-}
-
-impl Summary {
-    /// Notes an extension, and where its parameters begin.
-    #[inline]
-    fn note(&mut self, extension: Extension, slot: Slot, parameters: usize) {
-        self.known |= extension.bit();
-        self.place(slot, parameters);
-    }
-
-    fn place(&mut self, slot: Slot, parameters: usize) {
-        // Beyond 4 GiB nothing is kept hold of; no limit of a reply is near it.
-        self.parameters[slot as usize] = u32::try_from(parameters).unwrap_or(0);
-    }
-
-    /// Looks at the text of a line, which begins at `at` of the whole.
-    fn read(&mut self, line: &[u8], mut at: usize) {
-        let blank = line.iter().take_while(|&&b| matches!(b, b' ' | b'\t')).count();
-        let line = line.get(blank..).unwrap_or_default();
-        at += blank;
-        let Some((found, _)) = keyword::find(&keyword::window(line)) else { return };
-        let behind = line.get(found.length..).unwrap_or_default();
-        self.read_behind(found, behind, behind.is_ascii(), at + found.length);
-    }
-
-    /// Looks at what is behind a keyword up to the end of its line.
-    #[inline]
-    fn read_behind(&mut self, found: &keyword::Keyword, behind: &[u8], is_ascii: bool, at: usize) {
-        match behind.first() {
-            None => self.note(found.extension, found.slot, 0),
-            Some(b' ' | b'\t') if is_ascii => self.note(found.extension, found.slot, at),
-            Some(b'=') if found.extension == Extension::Auth && is_ascii => {
-                self.place(Slot::AuthEquals, at + 1);
-            }
-            Some(_) => {}
-        }
-    }
-
-    pub(super) const fn has(&self, extension: Extension) -> bool {
-        self.known & extension.bit() != 0
-    }
 }
 
 impl<'a> EhloReply<'a> {
@@ -132,67 +82,60 @@ impl<'a> EhloReply<'a> {
     /// Those of [`parse`](Self::parse).
     pub fn parse_within(wire: &'a [u8], limits: ReplyLimits) -> Result<(Self, usize), EhloError> {
         let mut summary = Summary::default();
-        let (mut at, mut lines) = (0, 0);
+        let (mut known, mut lines) = (0, 0);
+        let (mut rest, mut name) = (wire, "");
         // Up to here no limit can have been passed: no line has fewer octets than those five, and no line or text more than all.
         let within_limits = limits.line.min(limits.total).min(limits.lines.saturating_mul(b"250\r\n".len()));
-        // Lines are looked at through a window, behind the end of which there are zeros.
-        let mut rest = wire;
-        let end = padded_end(wire);
-        let mut in_end = false;
+        let enough_left = wire.len().saturating_sub(within_limits);
+        if let Some((domain, length)) = read_greeting(wire)
+            && length <= within_limits
+        {
+            name = domain;
+            lines = 1;
+            rest = wire.get(length..).unwrap_or_default();
+        }
         loop {
-            let Some(start) = rest.first_chunk::<START>() else {
-                // At the most once: `end` has a whole window behind each place of the input's end.
-                if in_end {
-                    return Err(EhloError::Incomplete);
-                }
-                in_end = true;
-                rest = end.get(START - rest.len()..).unwrap_or_default();
-                continue;
+            let Some((prefix, text)) = rest.split_first_chunk::<PREFIX>() else {
+                return Err(diagnose(rest, lines > 0, limits));
             };
-            let Some((prefix, window)) = start.split_first_chunk::<PREFIX>() else { return Err(EhloError::Incomplete) };
             let is_last = *prefix == *b"250 ";
             if !is_last && *prefix != *b"250-" {
                 // `Reply-code [ SP textstring ] CRLF`: the last line may be a code alone.
-                let line = wire.get(at..).unwrap_or_default();
-                if !line.starts_with(b"250\r\n") {
-                    return Err(diagnose(line, lines > 0, limits));
-                }
-                at += 5;
-                check_limits(at, lines + 1, 5, limits)?;
-                let text = wire.get(..at - 2).unwrap_or_default();
-                return Ok((Self { text, is_wire: true, summary }, at));
+                let Some(behind) = rest.strip_prefix(b"250\r\n") else { return Err(diagnose(rest, lines > 0, limits)) };
+                let used = wire.len() - behind.len();
+                check_limits(used, lines + 1, 5, limits)?;
+                summary.known |= known;
+                let text = wire.get(..used - 2).unwrap_or_default();
+                return Ok((Self { text, is_wire: true, domain: name, summary }, used));
             }
-            let found = if lines == 0 { None } else { window.first_chunk().and_then(keyword::find) };
-            let length = match found {
-                // Without parameters the end is seen at once.
-                Some((found, true)) => {
-                    summary.note(found.extension, found.slot, 0);
-                    PREFIX + found.length + 2
-                }
-                _ => {
-                    let line = wire.get(at..).unwrap_or_default();
-                    let Some((text, is_ascii)) = text_of(line) else { return Err(diagnose(line, lines > 0, limits)) };
-                    match (found, text) {
-                        (Some((found, _)), _) => {
-                            let behind = text.get(found.length..).unwrap_or_default();
-                            summary.read_behind(found, behind, is_ascii, at + PREFIX + found.length);
-                        }
-                        (None, [b' ' | b'\t', ..]) if lines > 0 => summary.read(text, at + PREFIX),
-                        _ => {}
-                    }
-                    PREFIX + text.len() + 2
-                }
+            let found = if lines == 0 { None } else { keyword::find::<true>(&Window::of(text)) };
+            let at = wire.len() - rest.len();
+            let length = if let Some(found) = found
+                && found.is_whole
+            {
+                known |= found.extension.bit();
+                usize::from(found.length)
+            } else if let Some(found) = found
+                && let Some(length) = summary.read_common(found, text, at + PREFIX)
+            {
+                length
+            } else if let Some(length) = summary.read_line(found, lines == 0, rest, at) {
+                length
+            } else {
+                return Err(diagnose(rest, lines > 0, limits));
             };
-            at += length;
+            let length = PREFIX + length + 2;
+            rest = rest.get(length..).unwrap_or_default();
             lines += 1;
-            if at > within_limits {
-                check_limits(at, lines, length, limits)?;
+            if rest.len() < enough_left {
+                check_limits(wire.len() - rest.len(), lines, length, limits)?;
             }
             if is_last {
-                let text = wire.get(..at - 2).unwrap_or_default();
-                return Ok((Self { text, is_wire: true, summary }, at));
+                summary.known |= known;
+                let used = wire.len() - rest.len();
+                let text = wire.get(..used - 2).unwrap_or_default();
+                return Ok((Self { text, is_wire: true, domain: name, summary }, used));
             }
-            rest = rest.get(length..).unwrap_or_default();
         }
     }
 
@@ -216,12 +159,12 @@ impl<'a> EhloReply<'a> {
             summary.read(&rest[..end], at);
             at += end + 1;
         }
-        Self { text, is_wire: false, summary }
+        Self { text, is_wire: false, domain: "", summary }
     }
 
     /// The reply whose summary was kept beside its text.
     pub(super) const fn with_summary(text: &'a str, summary: Summary) -> Self {
-        Self { text: text.as_bytes(), is_wire: false, summary }
+        Self { text: text.as_bytes(), is_wire: false, domain: "", summary }
     }
 
     pub(super) const fn summary(&self) -> Summary {
@@ -236,8 +179,17 @@ impl<'a> EhloReply<'a> {
 
     /// The largest message that the server takes, in octets, if it names one that is more than 0 and fits in 64 bits (RFC 1870 §4).
     #[must_use]
-    pub fn max_size(&self) -> Option<u64> {
-        value::size(self.parameters(Slot::Size)?).flatten().filter(|&size| size > 0)
+    pub const fn max_size(&self) -> Option<u64> {
+        match self.summary.max_size {
+            0 => None,
+            size => Some(size),
+        }
+    }
+
+    /// Those mechanisms of [`auth`](Self::auth) that are of the registry.
+    #[must_use]
+    pub const fn mechanisms(&self) -> AuthMechanisms {
+        self.summary.mechanisms
     }
 
     /// The mechanisms of AUTH, if the server offers it (RFC 4954 §3). Where only the old form `AUTH=` is there, that is given, though
@@ -308,6 +260,9 @@ impl<'a> EhloReply<'a> {
     /// The server's own name, as it gives it: the first word of the greeting, which should be its domain or address literal. Not checked.
     #[must_use]
     pub fn domain(&self) -> &'a str {
+        if !self.domain.is_empty() {
+            return self.domain;
+        }
         Words::spaced(self.greeting()).iter().next().unwrap_or_default()
     }
 
@@ -359,64 +314,13 @@ impl fmt::Debug for EhloReply<'_> {
     }
 }
 
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Where the first byte below 16 stands, which are CR, LF, NUL and a few others, and whether those before it are ASCII. `None`, if there is
-/// none in the whole words of `text`.
-///
-/// Eight bytes at a time: most lines are too short for a search with wide registers to pay.
+/// The server's name and the length of its line, where that is one like most: of ASCII, and with more behind it. `None` says nothing about
+/// others.
 #[inline]
-fn find_control(text: &[u8]) -> Option<(usize, bool)> {
-    let (words, _) = text.as_chunks::<8>();
-    let mut seen = 0;
-    for (i, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of each byte that is below 16.
-        let low = !(((word & !HIGH) + 0x7070_7070_7070_7070) | word) & HIGH;
-        if low != 0 {
-            seen |= word & (low & low.wrapping_neg()).wrapping_sub(1);
-            return Some((8 * i + low.trailing_zeros() as usize / 8, seen & HIGH == 0));
-        }
-        seen |= word;
-    }
-    None
-}
-
-/// The text of the line at the front of `rest`, and whether it is ASCII. `None`, if its CRLF is not there, or something stands before it that
-/// may not.
-#[inline]
-fn text_of(rest: &[u8]) -> Option<(&[u8], bool)> {
-    let rest = rest.get(PREFIX..)?;
-    if let Some((end, is_ascii)) = find_control(rest) {
-        let (text, end) = rest.split_at_checked(end)?;
-        if end.starts_with(b"\r\n") {
-            return Some((text, is_ascii));
-        }
-    }
-    let (text, end) = rest.split_at_checked(memchr3(b'\r', b'\n', 0, rest)?)?;
-    end.starts_with(b"\r\n").then(|| (text, text.is_ascii()))
-}
-
-/// What stands before the first CR or LF.
-#[inline]
-fn until_line_end(text: &[u8]) -> &[u8] {
-    let end = match find_control(text) {
-        Some((end, _)) if matches!(text.get(end), Some(b'\r' | b'\n')) => end,
-        _ => memchr2(b'\r', b'\n', text).unwrap_or(text.len()),
-    };
-    text.get(..end).unwrap_or_default()
-}
-
-/// The last bytes of `wire`, up to the middle, and zeros.
-#[inline]
-fn padded_end(wire: &[u8]) -> [u8; 2 * START] {
-    let mut padded = [0; 2 * START];
-    if let Some((end, padded)) = wire.last_chunk::<START>().zip(padded.first_chunk_mut::<START>()) {
-        *padded = *end;
-    } else if let Some(padded) = padded.get_mut(START.saturating_sub(wire.len())..START) {
-        padded.copy_from_slice(wire);
-    }
-    padded
+fn read_greeting(wire: &[u8]) -> Option<(&str, usize)> {
+    let greeting = wire.strip_prefix(b"250-")?;
+    let (domain, text) = ends_of_greeting(greeting)?;
+    Some((crate::text::text(greeting.get(..domain)?), PREFIX + text + 2))
 }
 
 /// Whether a reply of so many octets and lines, the last of so many octets, is within its limits.

@@ -1,6 +1,7 @@
 //! The service extensions of the registry (RFC 5321 §2.2).
 
-use super::keyword;
+use super::keyword::{self, Compare, Found};
+use super::pattern::{WINDOW, Window};
 use core::fmt;
 
 macro_rules! extensions {
@@ -25,12 +26,12 @@ macro_rules! extensions {
                 }
             }
 
-            /// The only one whose keyword has this key.
-            #[inline]
-            pub(super) const fn by_key(key: u32) -> Option<Self> {
+            /// Compares with the only one whose keyword has this key.
+            #[inline(always)]
+            pub(super) const fn visit_key<const CRLF: bool>(key: u32, compare: Compare<'_, CRLF>) -> Option<Found> {
                 $(
                     if key == const { keyword::key_of($keyword) } {
-                        return Some(Self::$variant);
+                        return compare.with::<{ Self::$variant as usize }>();
                     }
                 )*
                 None
@@ -123,7 +124,11 @@ impl Extension {
     /// The extension with this keyword, in any case (RFC 5321 §2.4).
     #[must_use]
     pub fn parse(keyword: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|extension| extension.keyword().eq_ignore_ascii_case(keyword))
+        if keyword.len() >= WINDOW {
+            return None;
+        }
+        let found = keyword::find::<true>(&Window::of(keyword.as_bytes()))?;
+        (usize::from(found.length) == keyword.len()).then_some(found.extension)
     }
 
     /// Its place in a set.
@@ -156,7 +161,9 @@ mod tests {
             assert_eq!(Extension::parse(&keyword), Some(extension));
             assert_eq!(Extension::parse(&keyword.to_ascii_lowercase()), Some(extension));
             assert_eq!(Extension::parse(&keyword[1..]), None);
-            assert_eq!(Extension::parse(&(keyword + "X")), None);
+            for more in ["X", "\0", "\r\n", "-AND-MORE-THAN-A-WINDOW-HAS"] {
+                assert_eq!(Extension::parse(&[&keyword, more].concat()), None);
+            }
         }
     }
 }

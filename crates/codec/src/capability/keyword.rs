@@ -1,17 +1,12 @@
 //! From the first bytes of a line of an EHLO reply to its keyword, without a loop over either.
 
 use super::Extension;
-
-/// Bytes of a line that [`find`] looks at: the longest keyword and what follows it.
-pub(super) const WINDOW: usize = 24;
-
-const WORDS: usize = WINDOW / 8;
+use super::pattern::{Pattern, Window};
 
 /// Parameters that are kept hold of, so that they can be read without a search: one place for each keyword that has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Slot {
-    Size,
     Auth,
     /// `AUTH=`, which no RFC knows.
     AuthEquals,
@@ -30,9 +25,8 @@ pub(super) enum Slot {
 pub(super) const SLOTS: usize = Slot::Unused as usize + 1;
 
 impl Slot {
-    const fn of(extension: Extension) -> Self {
+    pub(super) const fn of(extension: Extension) -> Self {
         match extension {
-            Extension::Size => Self::Size,
             Extension::Auth => Self::Auth,
             Extension::Limits => Self::Limits,
             Extension::DeliverBy => Self::DeliverBy,
@@ -47,76 +41,36 @@ impl Slot {
     }
 }
 
-/// A keyword, in a form that a line is compared with in a few steps.
+/// The keyword that a line begins with.
 #[derive(Clone, Copy)]
-pub(super) struct Keyword {
+pub(super) struct Found {
     pub(super) extension: Extension,
-    pub(super) slot: Slot,
-    pub(super) length: usize,
-    /// Its capitals and CRLF, little-endian, with zeros behind.
-    text: [u64; WORDS],
-    /// What of a line is compared with that: all bits of a digit, hyphen, CR and LF, all but that of the case of a letter, none behind.
-    mask: [u64; WORDS],
-    /// The bytes of the keyword alone, without CRLF.
-    bytes: [u64; WORDS],
+    pub(super) length: u8,
+    /// Whether the end of the line follows at once. Not told of a keyword that may have parameters; what else follows is for the caller to look
+    /// at.
+    pub(super) is_whole: bool,
 }
-
-impl Keyword {
-    const fn new(extension: Extension) -> Self {
-        let keyword = extension.keyword().as_bytes();
-        assert!(keyword.len() + 2 <= WINDOW);
-        let (mut text, mut mask, mut bytes) = ([0; WORDS], [0; WORDS], [0; WORDS]);
-        let mut i = 0;
-        while i < keyword.len() + 2 {
-            let (word, shift) = (i / 8, 8 * (i % 8));
-            let byte = if i < keyword.len() {
-                bytes[word] |= 0xff << shift;
-                keyword[i]
-            } else if i == keyword.len() {
-                b'\r'
-            } else {
-                b'\n'
-            };
-            text[word] |= (byte as u64) << shift;
-            mask[word] |= (if byte.is_ascii_uppercase() { 0xdf } else { 0xff }) << shift;
-            i += 1;
-        }
-        Self { extension, slot: Slot::of(extension), length: keyword.len(), text, mask, bytes }
-    }
-}
-
-const COUNT: usize = Extension::ALL.len();
-
-static KEYWORDS: [Keyword; COUNT] = {
-    let mut keywords = [Keyword::new(Extension::Pipelining); COUNT];
-    let mut i = 0;
-    while i < COUNT {
-        keywords[i] = Keyword::new(Extension::ALL[i]);
-        i += 1;
-    }
-    keywords
-};
 
 /// The bits that tell the keywords apart: three characters without their case, and one bit of the fourth, which is not set in what follows
 /// a keyword of three letters.
-const KEY: u64 = 0x10df_dfdf;
+const KEY: u32 = 0x10df_dfdf;
 
 /// The key of a text whose first bytes are these, little-endian.
-const fn key(first: u64) -> u32 {
-    (first & KEY) as u32
+const fn key(first: u32) -> u32 {
+    first & KEY
 }
 
 /// The key of a keyword.
 pub(super) const fn key_of(keyword: &str) -> u32 {
     let keyword = keyword.as_bytes();
     let fourth = if keyword.len() > 3 { keyword[3] } else { 0 };
-    key(u32::from_le_bytes([keyword[0], keyword[1], keyword[2], fourth]) as u64)
+    key(u32::from_le_bytes([keyword[0], keyword[1], keyword[2], fourth]))
 }
 
 // No two keywords have the same key.
 const _: () = {
     let mut i = 0;
-    while i < COUNT {
+    while i < Extension::ALL.len() {
         let mut j = 0;
         while j < i {
             assert!(key_of(Extension::ALL[i].keyword()) != key_of(Extension::ALL[j].keyword()));
@@ -126,32 +80,31 @@ const _: () = {
     }
 };
 
-/// The keyword that a line begins with, in any case, and whether CRLF follows it at once. What else follows is for the caller to look at.
-#[inline]
-pub(super) fn find(line: &[u8; WINDOW]) -> Option<(&'static Keyword, bool)> {
-    let (words, _) = line.as_chunks::<8>();
-    let &[a, b, c] = words else { return None };
-    let line = [u64::from_le_bytes(a), u64::from_le_bytes(b), u64::from_le_bytes(c)];
+/// The keyword that a line begins with, in any case. Lines end in CRLF, or in LF alone.
+#[inline(always)]
+pub(super) fn find<const CRLF: bool>(line: &Window) -> Option<Found> {
     // By comparisons and not by a table of keys: a processor that foresees them is at the next line before this one is compared.
-    let keyword = &KEYWORDS[Extension::by_key(key(line[0]))? as usize];
-    let difference = [
-        (line[0] ^ keyword.text[0]) & keyword.mask[0],
-        (line[1] ^ keyword.text[1]) & keyword.mask[1],
-        (line[2] ^ keyword.text[2]) & keyword.mask[2],
-    ];
-    if difference[0] | difference[1] | difference[2] == 0 {
-        return Some((keyword, true));
-    }
-    let [a, b, c] = keyword.bytes;
-    ((difference[0] & a) | (difference[1] & b) | (difference[2] & c) == 0).then_some((keyword, false))
+    Extension::visit_key(key(line.four()), Compare::<CRLF>(line))
 }
 
-/// The first bytes of `line`, with zeros behind where it is shorter.
-pub(super) fn window<const N: usize>(line: &[u8]) -> [u8; N] {
-    let mut window = [0; N];
-    let length = line.len().min(N);
-    window[..length].copy_from_slice(&line[..length]);
-    window
+/// Compares a line with the keyword that it may begin with.
+pub(super) struct Compare<'a, const CRLF: bool>(&'a Window);
+
+impl<const CRLF: bool> Compare<'_, CRLF> {
+    #[inline(always)]
+    pub(super) const fn with<const EXTENSION: usize>(&self) -> Option<Found> {
+        let extension = const { Extension::ALL[EXTENSION] };
+        let length = const { Extension::ALL[EXTENSION].keyword().len() as u8 };
+        let may_be_whole = const {
+            matches!(Slot::of(Extension::ALL[EXTENSION]), Slot::Unused) && EXTENSION != Extension::Size as usize
+        };
+        let whole = const { Pattern::new(Extension::ALL[EXTENSION].keyword(), if CRLF { "\r\n" } else { "\n" }) };
+        let alone = const { Pattern::new(Extension::ALL[EXTENSION].keyword(), "") };
+        if may_be_whole && whole.matches(self.0) {
+            return Some(Found { extension, length, is_whole: true });
+        }
+        if alone.matches(self.0) { Some(Found { extension, length, is_whole: false }) } else { None }
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +112,7 @@ mod tests {
     use super::*;
 
     fn found(line: &[u8]) -> Option<Extension> {
-        find(&window(line)).map(|(keyword, _)| keyword.extension)
+        find::<true>(&Window::of(line)).map(|found| found.extension)
     }
 
     #[test]
@@ -184,13 +137,16 @@ mod tests {
     #[test]
     fn what_follows_a_keyword_does_not_matter() {
         for extension in Extension::ALL {
-            for behind in [&b""[..], b"\r\n", b"-*", b"\r", b"\r ", b" ", b" X", b"\tX", b"=", b"=X"] {
+            for behind in [&b""[..], b"\r\n", b"\n", b"-*", b"\r", b"\r ", b" ", b" X", b"\tX", b"=", b"=X"] {
                 let line = [extension.keyword().as_bytes(), behind].concat();
                 // A keyword of three letters is found where it ends, or something else follows it that is no parameter.
                 let expected = Some(extension).filter(|_| extension.keyword().len() > 3 || !behind.starts_with(b"="));
                 assert_eq!(found(&line), expected, "{}", line.escape_ascii());
-                let is_bare = find(&window(&line)).is_some_and(|(_, is_bare)| is_bare);
-                assert_eq!(is_bare, behind == b"\r\n", "{}", line.escape_ascii());
+                let has_parameters = Slot::of(extension) != Slot::Unused || extension == Extension::Size;
+                let whole = |found: Option<Found>| found.is_some_and(|found| found.is_whole);
+                let (crlf, lf) = (find::<true>(&Window::of(&line)), find::<false>(&Window::of(&line)));
+                assert_eq!(whole(crlf), behind == b"\r\n" && !has_parameters, "{}", line.escape_ascii());
+                assert_eq!(whole(lf), behind == b"\n" && !has_parameters, "{}", line.escape_ascii());
             }
         }
     }

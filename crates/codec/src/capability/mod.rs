@@ -4,6 +4,9 @@ mod ehlo_reply;
 mod extension;
 mod keyword;
 mod limits;
+mod mechanism;
+mod pattern;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -13,13 +16,14 @@ mod write;
 pub use ehlo_reply::{EhloError, EhloReply};
 pub use extension::Extension;
 pub use limits::{Limit, Limits};
+pub use mechanism::{AuthMechanism, AuthMechanisms};
 pub use value::{Capability, CapabilityError, FutureRelease};
 pub use words::{Auth, Words};
 pub use write::{EhloWriteError, write_ehlo_reply};
 
 use crate::reply_reader::ReplyView;
 use alloc::string::String;
-use ehlo_reply::Summary;
+use summary::Summary;
 
 /// What a server said it offers, kept: an [`EhloReply`] with its own text. Keywords that nobody here knows are kept too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +70,12 @@ impl Capabilities {
     #[must_use]
     pub fn auth(&self) -> Option<Auth<'_>> {
         self.as_reply().auth()
+    }
+
+    /// Those mechanisms of AUTH that are of the registry; see [`EhloReply::mechanisms`].
+    #[must_use]
+    pub const fn mechanisms(&self) -> AuthMechanisms {
+        self.summary.mechanisms
     }
 
     /// The limits of this session; see [`EhloReply::limits`].

@@ -191,6 +191,27 @@ pub(super) fn size(parameters: &str) -> Option<Option<u64>> {
     parameters.bytes().all(|b| b.is_ascii_digit()).then(|| parameters.parse().ok())
 }
 
+/// Reads ` 52428800` up to its CRLF, which is not taken: the number and how many octets it has. Only for one to eight digits behind one space;
+/// `None` says nothing about others.
+#[inline(always)]
+pub(super) fn read_size(bytes: &[u8]) -> Option<(u64, usize)> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let (b" ", text) = bytes.split_first_chunk()? else { return None };
+    let word = u64::from_le_bytes(*text.first_chunk()?);
+    // Digits become 0 to 9; of the others the high bit is told.
+    let digits = word ^ (0x30 * EACH);
+    let others = (((digits & (0x7f * EACH)) + (0x76 * EACH)) | digits) & (0x80 * EACH);
+    let count = others.trailing_zeros() / 8;
+    if count == 0 || text.get(count as usize..)?.first_chunk() != Some(b"\r\n") {
+        return None;
+    }
+    // Zeros in front, and then two, four and eight digits at once.
+    let digits = digits << (64 - 8 * count);
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some(((fours * 10_000 + (fours >> 32)) & 0xffff_ffff, 1 + count as usize))
+}
+
 /// `deliverby-param = min-by-time *( ',' extension-token )`, `min-by-time = [1*9DIGIT]` (RFC 2852 §2).
 pub(super) fn deliver_by(parameters: &str) -> Option<Option<u32>> {
     match parameters.split(',').next()? {
@@ -296,6 +317,34 @@ mod tests {
     fn a_size_beyond_64_bits_is_no_limit() {
         assert_eq!(Capability::parse("SIZE 18446744073709551616"), Ok(Capability::Size(None)));
         assert_eq!(Capability::parse("SIZE 99999999999999999999999"), Ok(Capability::Size(None)));
+    }
+
+    #[test]
+    fn a_size_that_is_read_at_once_is_its_number() {
+        for digits in ["0", "7", "10", "999", "1234", "00001", "123456", "9999999", "52428800", "99999999", "00000000"]
+        {
+            let wire = [" ", digits, "\r\n250 HELP\r\n"].concat();
+            assert_eq!(read_size(wire.as_bytes()), Some((digits.parse().unwrap(), 1 + digits.len())));
+        }
+        for text in [
+            "",
+            " ",
+            "  1",
+            "\t1",
+            " 1 ",
+            " 1x",
+            " x",
+            " 123456789",
+            " -1",
+            " 1\r",
+            " \u{b1}",
+            " 1\u{b1}",
+            "=1",
+            " :",
+            " /",
+        ] {
+            assert_eq!(read_size([text, "\r\n250 HELP\r\n"].concat().as_bytes()), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Lists of words behind a keyword.
 
+use super::AuthMechanisms;
 use core::fmt;
 
 /// Words that stand behind a keyword, borrowed: attributes of XCLIENT, options of BURL, kinds of NO-SOLICITING.
@@ -109,6 +110,12 @@ impl<'a> Auth<'a> {
     #[must_use]
     pub fn contains(&self, mechanism: &str) -> bool {
         self.mechanisms.contains(mechanism)
+    }
+
+    /// Those mechanisms that are of the registry.
+    #[must_use]
+    pub fn known(&self) -> AuthMechanisms {
+        AuthMechanisms::of(self.mechanisms)
     }
 
     /// Whether they stood behind `AUTH=` instead of `AUTH`.

@@ -1,8 +1,8 @@
 //! Laws of replies to EHLO: what is written is read back, the bytes are the same reply by every way, and reading one allocates nothing.
 
 use ehlo_codec::{
-    Auth, Capabilities, Capability, EhloError, EhloReply, Extension, FutureRelease, Limits, ReplyLimits, ReplyReader,
-    ReplyStep, Timestamp, Words, write_ehlo_reply,
+    Auth, AuthMechanism, Capabilities, Capability, EhloError, EhloReply, Extension, FutureRelease, Limits, ReplyLimits,
+    ReplyReader, ReplyStep, Timestamp, Words, write_ehlo_reply,
 };
 use proptest::prelude::*;
 
@@ -16,6 +16,9 @@ fn capability() -> impl Strategy<Value = String> {
         4 => proptest::sample::select(bare),
         1 => any::<u64>().prop_map(|size| format!("SIZE {size}")),
         1 => words(" ").prop_map(|words| format!("AUTH {words}")),
+        1 => proptest::collection::vec(proptest::sample::select(&AuthMechanism::ALL[..]), 1..5).prop_map(|mechanisms| {
+            mechanisms.iter().fold("AUTH".to_owned(), |line, mechanism| format!("{line} {mechanism}"))
+        }),
         1 => words(" ").prop_map(|words| format!("AUTH={words}")),
         1 => (1_u32..1_000_000).prop_map(|most| format!("LIMITS RCPTMAX={most} X-NEW=a")),
         1 => (0_u32..1_000_000_000).prop_map(|least| format!("DELIVERBY {least}")),
@@ -59,6 +62,11 @@ fn nearly_a_reply() -> impl Strategy<Value = Vec<u8>> {
         b"10",
         b"X",
         b"PLAIN",
+        b"SIZE 52428800",
+        b"SIZE 123456789",
+        b"AUTH PLAIN scram-sha-256",
+        b"AUTH LOGIN X",
+        b"AUTH=LOGIN",
         b"\xff",
         b"\x0b",
         b"\x10",
@@ -108,6 +116,9 @@ fn by_reader(stream: &[u8], limits: ReplyLimits, piece: usize) -> Result<(String
 fn told(reply: &EhloReply<'_>) -> String {
     let known: Vec<_> = Extension::ALL.into_iter().filter(|&extension| reply.has(extension)).collect();
     let values = (reply.max_size(), reply.auth(), reply.limits(), reply.deliver_by(), reply.future_release());
+    // What was read at once is what the words say.
+    let by_words = reply.auth().map(|auth| auth.known()).unwrap_or_default();
+    assert_eq!(reply.mechanisms(), by_words);
     let lists = (reply.mt_priority(), reply.no_soliciting(), reply.burl(), reply.xclient(), reply.xforward());
     let capabilities: Vec<_> = reply.capabilities().collect();
     format!("{known:?} {values:?} {lists:?} {:?} {} {capabilities:?} {reply:?}", reply.greeting(), reply.domain())
@@ -226,6 +237,7 @@ fn reading_a_reply_and_all_that_it_tells_allocates_nothing() {
         assert_eq!(used, REPLY.len());
         assert_eq!((reply.domain(), reply.max_size()), ("mail.example.com", Some(52_428_800)));
         assert_eq!(reply.auth(), Some(Auth::new("PLAIN LOGIN SCRAM-SHA-256")));
+        assert!(reply.mechanisms().contains(AuthMechanism::ScramSha256));
         assert_eq!(reply.limits(), Limits::new("RCPTMAX=100"));
         let max_until = Timestamp::parse("2027-02-28T09:30:00Z").expect("it is one");
         assert_eq!(reply.future_release(), Some(FutureRelease { max_interval: 86_400, max_until }));
