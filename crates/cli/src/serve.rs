@@ -1,6 +1,7 @@
 //! `ehlo serve`: a server that takes any message.
 
 mod tls;
+mod users;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -65,6 +66,24 @@ pub(crate) struct Args {
     /// Verify the certificates of clients that show one by the authorities of this PEM file
     #[arg(long, value_name = "FILE", requires = "tls")]
     client_ca: Option<PathBuf>,
+
+    /// Let this user authenticate, inside of TLS. Can be given more than once.
+    ///
+    /// Whoever may list the processes of this host can read it: for tests only.
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    user: Vec<users::User>,
+
+    /// Let users authenticate outside of TLS, too, where everybody on the way can read passwords
+    #[arg(long, requires = "user")]
+    allow_plaintext_auth: bool,
+
+    /// Take mail of those only who have authenticated: 530
+    #[arg(long, requires = "user")]
+    require_auth: bool,
+
+    /// Offer CRAM-MD5 as well, for old clients
+    #[arg(long, requires = "user")]
+    cram_md5: bool,
 
     /// What becomes of messages.
     ///
@@ -239,6 +258,9 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
         (Some(_), false) => TlsMode::StartTls,
         (Some(_), true) => TlsMode::Required,
     };
+    config.auth.allow_plaintext_auth = args.allow_plaintext_auth;
+    config.auth.require_auth = args.require_auth;
+    let users = users::load(args)?;
     raise_file_limit(u64::from(args.max_connections) + OTHER_FILES);
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
@@ -255,6 +277,9 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
         .workers(workers);
     if let Some(tls) = &tls {
         server = server.tls(tls.clone());
+    }
+    if let Some(users) = users {
+        server = server.authenticator(users);
     }
     let server = server.build();
     let summary = runtime.block_on(async {
@@ -368,6 +393,9 @@ fn sum_up(summary: &Summary) -> String {
     );
     if summary.tls_connections > 0 || summary.failed_handshakes > 0 {
         text += &format!(", {} in TLS, {} handshakes failed", summary.tls_connections, summary.failed_handshakes);
+    }
+    if summary.authentications > 0 || summary.failed_authentications > 0 {
+        text += &format!(", {} log-ins, {} failed", summary.authentications, summary.failed_authentications);
     }
     if summary.starttls_violations > 0 {
         text += &format!(", {} with clear text behind STARTTLS", summary.starttls_violations);
