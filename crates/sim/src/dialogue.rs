@@ -49,6 +49,8 @@ enum Mode {
     /// Behind a bare LF: no command up to the next CRLF.
     Tail,
     Body,
+    /// Behind a 334: the next line is no command (RFC 4954 §4).
+    Response,
 }
 
 #[derive(Debug)]
@@ -72,13 +74,21 @@ pub(crate) struct Dialogue {
     /// A message with a bare CR or LF may be taken.
     lenient: bool,
     line_limit: usize,
+    /// MAIL is for those only who have authenticated.
+    needs_identity: bool,
+    /// The application knows who the client is, and the client was not told yet.
+    granted: bool,
+    pub(crate) identified: bool,
+    /// Nothing but 421 may come.
+    hopeless: bool,
     /// 221 or 421 came: nothing else will.
     over: bool,
 }
 
 impl Dialogue {
-    /// For a session that takes command lines of so many octets, CRLF included; `lenient` if it keeps a CR or LF that stands alone.
-    pub(crate) fn new(line_limit: usize, lenient: bool) -> Self {
+    /// For a session that takes command lines of so many octets, CRLF included; `lenient` if it keeps a CR or LF that stands alone, and that
+    /// `needs_identity` before MAIL or does not.
+    pub(crate) fn new(line_limit: usize, lenient: bool, needs_identity: bool) -> Self {
         Self {
             mode: Mode::Lines,
             held: Vec::new(),
@@ -92,7 +102,11 @@ impl Dialogue {
             message: None,
             committed: false,
             line_limit,
+            needs_identity,
+            granted: false,
+            identified: false,
             lenient,
+            hopeless: false,
             over: false,
         }
     }
@@ -118,6 +132,14 @@ impl Dialogue {
                 Mode::Lines if after_cr => {
                     let line = std::mem::take(&mut self.held);
                     self.line(&line[..line.len() - 2]);
+                }
+                Mode::Response if after_cr => {
+                    self.mode = Mode::Lines;
+                    self.owe(Stage::AuthResponse, Says::Other);
+                }
+                Mode::Response => {
+                    self.mode = Mode::Tail;
+                    self.owe(Stage::AuthResponse, Says::Fault);
                 }
                 Mode::Tail if after_cr => self.mode = Mode::Lines,
                 Mode::Lines | Mode::Tail => {
@@ -158,9 +180,15 @@ impl Dialogue {
         self.committed = true;
     }
 
+    /// The application has said who the client is.
+    pub(crate) fn granted(&mut self) {
+        assert!(!self.identified, "a second identity");
+        self.granted = true;
+    }
+
     /// The handshake of TLS is done: nothing that was said before it counts (RFC 3207 §4.2).
     pub(crate) fn inside_tls(&mut self) {
-        self.greeted = false;
+        (self.greeted, self.identified) = (false, false);
         self.envelope = Envelope::default();
         assert!(self.held.is_empty(), "a line in clear is left");
     }
@@ -181,7 +209,9 @@ impl Dialogue {
             let line = std::mem::take(&mut self.reply_line);
             let digits = line[..3].try_into().ok().and_then(ReplyCode::from_digits);
             let code = digits.unwrap_or_else(|| panic!("no reply: {}", line.escape_ascii()));
-            assert!(line.len() <= 512, "a reply line of {} octets", line.len());
+            // RFC 4954 §4: challenges are longer than other replies.
+            let most = if code == ReplyCode::AUTH_CHALLENGE { 12_288 + 6 } else { 512 };
+            assert!(line.len() <= most, "a reply line of {} octets", line.len());
             assert!(self.within.is_none_or(|within| within == code), "two codes in one reply");
             match line[3] {
                 b' ' => {
@@ -199,6 +229,12 @@ impl Dialogue {
         let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
         let at = self.replies.len();
         self.replies.push(code);
+        // A response without end gets its 500 when it is given up, and then 421.
+        assert!(closing || !self.hopeless, "{code} behind a line without end");
+        if at == self.owed.len() && self.mode == Mode::Response && code == ReplyCode::SYNTAX_ERROR {
+            self.hopeless = true;
+            self.owe(Stage::AuthResponse, Says::Fault);
+        }
         let Some(owed) = self.owed.get_mut(at) else {
             // RFC 5321 §3.8: a server that gives up says 421, asked or not.
             assert!(closing, "{code} answers nothing");
@@ -212,6 +248,7 @@ impl Dialogue {
             self.over = true;
             return;
         }
+        assert_eq!(code == ReplyCode::AUTHENTICATED, std::mem::take(&mut self.granted), "{code} to {stage:?}");
         let fault = matches!(says, Says::Fault) && matches!(code.get(), 500 | 501);
         assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
         self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
@@ -230,6 +267,7 @@ impl Dialogue {
                 self.envelope = Envelope::default();
             }
             Says::Mail(from) if yes => {
+                assert!(self.identified || !self.needs_identity, "MAIL is taken of nobody");
                 assert!(self.greeted && !sender, "MAIL out of sequence is taken");
                 self.envelope.from = Some(from);
             }
@@ -248,6 +286,15 @@ impl Dialogue {
                 self.committed = false;
                 self.envelope = Envelope::default();
             }
+            _ if code == ReplyCode::AUTH_CHALLENGE => {
+                assert!(self.held.is_empty(), "334 comes late");
+                assert!(matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse), "334 to {stage:?}");
+                self.mode = Mode::Response;
+            }
+            _ if code == ReplyCode::AUTHENTICATED => {
+                assert!(self.greeted && !sender, "AUTH out of sequence is taken");
+                self.identified = true;
+            }
             _ if stage == Stage::Connect => self.refused = !yes,
             _ if stage == Stage::Verb(Verb::Data) && code == ReplyCode::START_MAIL_INPUT => {
                 assert!(!self.envelope.to.is_empty(), "354 without a recipient");
@@ -260,6 +307,16 @@ impl Dialogue {
                 assert!(!yes || !moves.contains(&stage), "{code} to a malformed {stage:?}");
             }
         }
+    }
+
+    /// Whether the last reply was given.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Octets of a message that is on its way.
+    pub(crate) const fn body_taken(&self) -> usize {
+        if matches!(self.mode, Mode::Body) { self.held.len() } else { 0 }
     }
 
     /// One reply a command, in order: at the most one is missing, and only while a question is open or the session is over.

@@ -2,7 +2,7 @@
 
 use crate::rng::Rng;
 use ehlo_codec::{BodyType, ForwardPath, ReversePath, Stuffed, Stuffer};
-use ehlo_server::{BareLineEnds, Limits, Questions, Timeouts, TlsMode};
+use ehlo_server::{AuthMechanism, BareLineEnds, Limits, MechanismNeeds, Questions, Timeouts, TlsMode};
 use std::time::Duration;
 
 /// How rough the run is, in percent of the occasions.
@@ -191,6 +191,9 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
     config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
     config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
     if !calm {
+        if rng.percent(35) {
+            auth(&mut config, rng);
+        }
         config.smtputf8 = rng.percent(70);
         config.dsn = rng.percent(70);
         config.requiretls = rng.percent(30);
@@ -200,6 +203,11 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
         config.etrn = rng.percent(30);
         config.expn = rng.percent(30);
         config.help = rng.percent(70);
+        if rng.percent(20) {
+            // Longer than the output may be.
+            let lines = vec!["a line of a long text that an operator has written"; rng.between(2, 80)];
+            config.set_help_text(&lines.join("\n")).expect("a text");
+        }
         if rng.percent(10) {
             config.limits.transactions = Some(rng.between(1, 3) as u32);
             config.limits.recipient_domains = Some(rng.between(1, 3) as u32);
@@ -239,4 +247,20 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
         }
     }
     config
+}
+
+/// AUTH with mechanisms of every kind.
+fn auth(config: &mut ehlo_server::Config, rng: &mut Rng) {
+    let needs = *rng.pick(&[MechanismNeeds::Nothing, MechanismNeeds::Confidentiality]);
+    let mechanism = |name, needs| AuthMechanism::new(name, needs).expect("a name");
+    config.auth.mechanisms = vec![
+        mechanism("PLAIN", needs),
+        mechanism("LOGIN", MechanismNeeds::Nothing),
+        mechanism("CRAM-MD5", MechanismNeeds::Nothing).server_first(),
+        mechanism("EXTERNAL", MechanismNeeds::ClientCertificate),
+    ];
+    config.auth.allow_plaintext_auth = rng.percent(50);
+    config.auth.require_auth = rng.percent(30);
+    config.limits.auth_failures = rng.between(1, 5) as u32;
+    config.limits.auth_line = *rng.pick(&[100, Limits::default().auth_line]);
 }

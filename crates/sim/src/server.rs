@@ -40,6 +40,8 @@ pub enum How {
     Defer,
     /// Not now, with 421.
     Leave,
+    /// Go on, where AUTH is asked about; yes, everywhere else.
+    Challenge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub struct Server {
     /// Those that were not given to anybody yet.
     fresh: Vec<u32>,
     stale: usize,
+    authenticated: usize,
     paused: bool,
     tls: Tls,
     end_told: bool,
@@ -88,7 +91,11 @@ impl Server {
     pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
         let mut server = Self {
             session: Session::new(now, Arc::clone(&config), peer),
-            model: Dialogue::new(config.limits.command_line, config.bare_line_ends == BareLineEnds::Keep),
+            model: Dialogue::new(
+                config.limits.command_line,
+                config.bare_line_ends == BareLineEnds::Keep,
+                config.auth.require_auth,
+            ),
             config,
             start: now,
             carry: Vec::new(),
@@ -102,6 +109,7 @@ impl Server {
             asked: 0,
             fresh: Vec::new(),
             stale: 0,
+            authenticated: 0,
             paused: false,
             tls: Tls::Outside,
             end_told: false,
@@ -306,8 +314,13 @@ impl Server {
         let commit = matches!(question, Question::Commit(_));
         let view = self.session.envelope();
         let envelope = (view.reverse_path_text().to_owned(), view.recipients().map(|to| to.to_string()).collect());
+        let how = if how == How::Challenge && !matches!(question, Question::Auth(_)) { How::Accept } else { how };
         if commit && open && how == How::Accept {
             self.model.committed();
+        }
+        if open && how == How::Accept && matches!(question, Question::Auth(_)) {
+            self.model.granted();
+            self.authenticated += 1;
         }
         let result = self.session.resolve(now, verdict(how, question));
         assert_eq!(result.is_ok(), open, "{result:?} for {how:?}");
@@ -427,6 +440,9 @@ enum Given {
     Event,
 }
 
+/// Who every client is that authenticates.
+const IDENTITY: &str = "ada";
+
 /// An answer to a question, as an application gives it.
 fn verdict(how: How, question: Question) -> Answer {
     // RFC 5321 §4.3.2 lists 550 for none of these.
@@ -446,13 +462,22 @@ fn verdict(how: How, question: Question) -> Answer {
     let question = match question {
         // RFC 1985 §5.1: there is no 5yz to say that this peer may not.
         Question::Etrn(token) if how == How::Reject => return token.defer(NOT_YOURS),
+        Question::Auth(token) => {
+            return match how {
+                How::Accept => token.accept(IDENTITY),
+                How::Challenge => token.challenge(b"a challenge"),
+                How::Reject => token.fail(),
+                How::Leave => token.defer(LEAVE),
+                How::Defer => Question::Auth(token).defer(),
+            };
+        }
         question => question,
     };
     macro_rules! each {
         ($($kind:ident)*) => {
             match (how, question) {
                 $(
-                    (How::Accept, Question::$kind(token)) => token.accept(),
+                    (How::Accept | How::Challenge, Question::$kind(token)) => token.accept(),
                     (How::Reject, Question::$kind(token)) => token.reject(no),
                     (How::Leave, Question::$kind(token)) => token.defer(LEAVE),
                     (How::Defer, Question::$kind(token)) => token.defer(NOT_NOW),

@@ -88,6 +88,8 @@ pub struct Report {
     pub aborted: usize,
     /// Answers that came too late.
     pub stale: usize,
+    /// Clients that authenticated.
+    pub authenticated: usize,
     /// Answers to another session.
     pub misdirected: usize,
     /// Handshakes of TLS that were made, and that failed.
@@ -126,6 +128,7 @@ impl Report {
         self.answered += other.answered;
         self.aborted += other.aborted;
         self.stale += other.stale;
+        self.authenticated += other.authenticated;
         self.misdirected += other.misdirected;
         self.handshakes.0 += other.handshakes.0;
         self.handshakes.1 += other.handshakes.1;

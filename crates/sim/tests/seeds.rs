@@ -76,6 +76,7 @@ fn the_invariants_hold_whatever_happens() {
             (sum.answered, "taken by scripted servers"),
             (sum.aborted, "aborted"),
             (sum.stale, "answered too late"),
+            (sum.authenticated, "authenticated"),
             (sum.misdirected, "answered to another session"),
             (sum.handshakes.0, "handshakes"),
             (sum.handshakes.1, "failed handshakes"),

@@ -1,7 +1,7 @@
 //! The target of `ehlo-server`: a list of things that are done to a session under watch.
 
 use super::bytes::Bytes;
-use ehlo_server::{BareLineEnds, Config, Peer, Questions, Shutdown, TlsMode};
+use ehlo_server::{AuthMechanism, BareLineEnds, Config, MechanismNeeds, Peer, Questions, Shutdown, TlsMode};
 use ehlo_sim::server::{Cut, How, replay};
 use ehlo_sim::{Rng, Server};
 use std::sync::Arc;
@@ -32,6 +32,10 @@ const PHRASES: &[&[u8]] = &[
     b"STARTTLS\r\nEHLO client.example\r\n",
     b"MAIL FROM:<a@b> SMTPUTF8 BODY=8BITMIME MT-PRIORITY=4 RET=FULL\r\n",
     b"RCPT TO:<c@d> NOTIFY=NEVER ORCPT=rfc822;x@y\r\n",
+    b"AUTH PLAIN\r\n",
+    b"AUTH PLAIN AGEAYg==\r\n",
+    b"AUTH CRAM-MD5\r\n",
+    b"AGEAYg==\r\n*\r\n",
     b"ETRN x.example\r\nEXPN list\r\n",
 ];
 
@@ -70,13 +74,28 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
     }
     config.tls = [TlsMode::Off, TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required][usize::from(flags >> 6)];
     config.limits.output = 1024;
+    if flags & 128 == 128 {
+        let mechanism = |name| AuthMechanism::new(name, MechanismNeeds::Nothing).expect("a name");
+        config.auth.mechanisms = vec![mechanism("PLAIN"), mechanism("CRAM-MD5").server_first()];
+        config.auth.require_auth = flags & 1 == 1;
+        config.limits.auth_line = 60;
+        config.limits.auth_failures = 3;
+    }
     (config.etrn, config.expn) = (flags & 1 == 1, flags & 2 == 2);
     config.mt_priority = flags & 4 == 4;
     config
 }
 
-const HOWS: [How; 8] =
-    [How::Defer, How::Reject, How::Leave, How::Accept, How::Accept, How::Accept, How::Accept, How::Accept];
+const HOWS: [How; 8] = [
+    How::Defer,
+    How::Reject,
+    How::Leave,
+    How::Challenge,
+    How::Challenge,
+    How::Accept,
+    How::Accept,
+    How::Accept,
+];
 
 /// Does one thing that the bytes name.
 fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut Bytes<'_>) {

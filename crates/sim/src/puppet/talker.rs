@@ -25,6 +25,8 @@ pub(crate) struct Manners {
     noise: usize,
     /// STARTTLS.
     tls: usize,
+    /// AUTH, between EHLO and MAIL.
+    auth: usize,
     /// Commands in clear right behind STARTTLS.
     inject: usize,
 }
@@ -37,6 +39,7 @@ impl Manners {
             blast: *rng.pick(&[0, 0, 10, 60]),
             noise: *rng.pick(&[0, 0, 2, 20]),
             tls: *rng.pick(&[0, 0, 5, 15]),
+            auth: *rng.pick(&[0, 5, 40]),
             inject: *rng.pick(&[0, 0, 60, 90]),
         }
     }
@@ -161,9 +164,17 @@ impl Talker {
         if self.stand == Stand::Data {
             self.stand = Stand::Hello;
             if self.code == *b"354" || rng.percent(self.manners.blast) {
+                // Unasked for, its lines are commands.
+                self.certain &= self.code == *b"354";
                 self.body(out.is_empty(), rng, out);
                 return Next::May;
             }
+        }
+        if self.code == *b"334" && out.is_empty() {
+            self.code = [0; 3];
+            words::response(rng, out);
+            self.end(rng, out);
+            return Next::May;
         }
         // Whatever is said now is part of a message.
         self.certain &= self.code != *b"354";
@@ -173,6 +184,11 @@ impl Talker {
             self.certain = false;
             return Next::May;
         }
+        if self.stand == Stand::Hello && rng.percent(self.manners.auth) {
+            out.extend_from_slice(words::auth(rng));
+            self.end(rng, out);
+            return if rng.percent(self.manners.batch) { Next::May } else { Next::Never };
+        }
         if rng.percent(self.manners.tls) {
             out.extend_from_slice(b"STARTTLS\r\n");
             self.awaited += 1;
@@ -180,6 +196,8 @@ impl Talker {
         }
         if !rng.percent(self.manners.sense) {
             words::any_line(rng, out);
+            // What it takes for commands behind this one is a message.
+            self.certain &= !out.ends_with(b"DATA");
             self.end(rng, out);
             return Next::May;
         }

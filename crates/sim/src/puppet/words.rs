@@ -100,6 +100,13 @@ const LINES: &[&[u8]] = &[
     b"BDAT",
     b"BDAT x",
     b"AUTH",
+    b"AUTH NOPE",
+    b"AUTH PLAIN !",
+    b"AUTH PLAIN *",
+    b"AUTH PLAIN AGEAYg== x",
+    b"AUTH EXTERNAL =",
+    b"*",
+    b"AGEAYg==",
     b"XCLIENT ADDR=1.2.3.4",
     b"GET / HTTP/1.1",
     b"Subject: hello",
@@ -153,6 +160,31 @@ pub(super) fn path(rng: &mut Rng) -> &'static str {
 /// The end of a line, nearly always right.
 pub(super) fn end(rng: &mut Rng) -> &'static [u8] {
     if rng.percent(98) { b"\r\n" } else { rng.pick::<&[u8]>(ENDS) }
+}
+
+/// The beginning of an AUTH exchange.
+pub(super) fn auth(rng: &mut Rng) -> &'static [u8] {
+    const AUTHS: &[&[u8]] = &[
+        b"AUTH PLAIN",
+        b"AUTH PLAIN AGEAYg==",
+        b"AUTH plain =",
+        b"AUTH LOGIN",
+        b"AUTH CRAM-MD5",
+        b"AUTH CRAM-MD5 AA==",
+    ];
+    rng.pick::<&[u8]>(AUTHS)
+}
+
+/// A line that goes on with one, or gives it up.
+pub(super) fn response(rng: &mut Rng, out: &mut Vec<u8>) {
+    match rng.below(12) {
+        0 => out.push(b'*'),
+        1 => out.extend_from_slice(b"not base64"),
+        2 => out.resize(out.len() + rng.between(90, 13_000), b'A'),
+        3 => any_line(rng, out),
+        4 => {}
+        _ => out.extend_from_slice(b"AGEAYg=="),
+    }
 }
 
 /// None, some or too many parameters.

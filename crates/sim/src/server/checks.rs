@@ -21,15 +21,38 @@ impl Server {
         assert!(session.in_message() || !full || !session.wants_input(), "a command is wanted, and no reply fits");
         // One last reply, 421, goes out whether there is room or not.
         assert!(session.output().len() <= cap + 512, "{} bytes wait", session.output().len());
-        assert!(session.held() <= limits.command_line + LONGER_LINE, "{} bytes of a line are kept", session.held());
+        let response = if self.config.auth.mechanisms.is_empty() { 0 } else { limits.auth_line };
+        assert_eq!(session.identity().is_some(), self.model.identified, "who the client is");
+        assert!(
+            session.held() <= (limits.command_line + LONGER_LINE).max(response),
+            "{} bytes of a line are kept",
+            session.held()
+        );
         assert!(session.envelope().recipient_count() <= limits.recipients, "too many recipients are kept");
         assert!(
             self.incoming.as_ref().is_none_or(|body| body.len() as u64 <= limits.message_size),
             "a message too large"
         );
+        // Each octet of a message may be a dot that was doubled, and a whole read may lie behind the one that was too much.
+        let most = 2 * (limits.message_size + limits.refused_body + limits.read_chunk as u64) + 5;
+        assert!(self.model.body_taken() as u64 <= most, "a message without end");
+        if open && !self.end_told && !self.model.is_over() {
+            let (view, sent) = (session.envelope(), &self.model.envelope);
+            let from = sent.from.as_deref().unwrap_or_default();
+            assert_eq!((view.reverse_path_text(), view.recipient_count()), (from, sent.to.len()), "the envelope");
+        }
         if let Some((at, reason)) = session.poll_timeout() {
             // Whatever happens, no wait is longer than the longest.
             assert!(at.saturating_duration_since(now) <= patience(&self.config, reason), "{reason:?} lasts too long");
+            // And it is for what is waited for. Replies that wait have their own deadline, which may come first.
+            let fits = match (session.pending(), reason) {
+                (_, Reason::Flush) => !session.output().is_empty(),
+                (Pending::Commit { .. }, reason) => reason == Reason::Commit,
+                (Pending::Nothing, Reason::Answer | Reason::Commit) => false,
+                (Pending::Nothing, reason) => (reason == Reason::Sink) == self.paused,
+                (_, reason) => reason == Reason::Answer,
+            };
+            assert!(fits, "{reason:?} while {:?}", session.pending());
         }
         let question = session.pending() != Pending::Nothing;
         let parked = !session.wants_input() && !self.paused;
@@ -48,6 +71,7 @@ impl Server {
             Question::Vrfy(_) => matches!(pending, Pending::Vrfy { .. }),
             Question::Expn(_) => matches!(pending, Pending::Expn { .. }),
             Question::Etrn(_) => matches!(pending, Pending::Etrn(_)),
+            Question::Auth(_) => matches!(pending, Pending::Auth { .. }),
             Question::Commit(_) => {
                 let (sent, got) = (self.model.message.as_ref(), self.incoming.as_ref());
                 let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));
@@ -176,6 +200,12 @@ impl Server {
         &self.aborted
     }
 
+    /// Exchanges of AUTH in which the application was told who the client is.
+    #[must_use]
+    pub const fn authenticated(&self) -> usize {
+        self.authenticated
+    }
+
     /// Answers that came too late.
     #[must_use]
     pub const fn stale(&self) -> usize {
@@ -186,6 +216,12 @@ impl Server {
     #[must_use]
     pub fn is_commit(&self, serial: u32) -> bool {
         matches!(self.questions.get(&serial), Some(Question::Commit(_)))
+    }
+
+    /// Whether the question is about AUTH.
+    #[must_use]
+    pub fn is_auth(&self, serial: u32) -> bool {
+        matches!(self.questions.get(&serial), Some(Question::Auth(_)))
     }
 
     /// What has happened.

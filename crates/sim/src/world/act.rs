@@ -208,6 +208,7 @@ impl World<'_> {
     /// Decides what becomes of questions.
     fn ask(&mut self, link: usize, asked: Vec<u32>) {
         for serial in asked {
+            let auth = matches!(&self.links[link].ends[1].actor, Actor::Server(server) if server.is_auth(serial));
             let commit = matches!(&self.links[link].ends[1].actor, Actor::Server(server) if server.is_commit(serial));
             if commit && self.weather.fault.is_none() {
                 let at = self.now + self.rng.delay(0);
@@ -219,6 +220,8 @@ impl World<'_> {
                 *rng.pick(&[Fate::Abandoned, Fate::Lost, Fate::Misdirected, Fate::Answered(How::Accept)])
             } else if rng.percent(self.weather.refuse) {
                 Fate::Answered(*rng.pick(&[How::Reject, How::Defer, How::Defer, How::Leave]))
+            } else if auth && rng.percent(40) {
+                Fate::Answered(How::Challenge)
             } else {
                 Fate::Answered(How::Accept)
             };

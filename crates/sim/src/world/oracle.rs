@@ -29,6 +29,7 @@ impl World<'_> {
                         }
                         report.aborted += server.aborted().len();
                         report.stale += server.stale();
+                        report.authenticated += server.authenticated();
                         let injected = ehlo_server::CloseReason::ClearBehindStartTls;
                         report.injections += usize::from(server.closed() == Some(injected));
                         replay_server(server, *id, &mut self.rng);
