@@ -106,6 +106,24 @@ macro_rules! targets {
         )*
 
         #[test]
+        fn seeds_are_run() {
+            let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds"));
+            let mut count = 0;
+            for entry in std::fs::read_dir(folder).expect("the folder of seeds") {
+                let entry = entry.expect("an entry");
+                let target: fn(&[u8]) = match entry.file_name().to_str() {
+                    $(Some(stringify!($name)) => targets::$name,)*
+                    other => panic!("seeds of no target: {other:?}"),
+                };
+                for seed in std::fs::read_dir(entry.path()).expect("a folder of seeds") {
+                    target(&std::fs::read(seed.expect("an entry").path()).expect("a seed"));
+                    count += 1;
+                }
+            }
+            assert!(count > 0, "no seeds");
+        }
+
+        #[test]
         fn every_target_is_run() {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/fuzz_targets");
             let mut found: Vec<String> = std::fs::read_dir(folder)

@@ -369,8 +369,11 @@ impl Server {
     pub fn eof(&mut self, now: Instant) {
         self.end_told = true;
         self.record(now, || Op::Eof);
+        let committing = self.is_committing();
         self.session.handle_eof(now);
         self.settle(now);
+        // A message that is complete is committed all the same, and its reply offered to a peer that may still read.
+        assert_eq!(self.is_committing(), committing, "the end of the connection takes back a message that is complete");
     }
 
     /// The connection is broken.

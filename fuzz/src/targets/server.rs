@@ -86,16 +86,8 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
     config
 }
 
-const HOWS: [How; 8] = [
-    How::Defer,
-    How::Reject,
-    How::Leave,
-    How::Challenge,
-    How::Challenge,
-    How::Accept,
-    How::Accept,
-    How::Accept,
-];
+const HOWS: [How; 8] =
+    [How::Defer, How::Reject, How::Leave, How::Challenge, How::Challenge, How::Accept, How::Accept, How::Accept];
 
 /// Does one thing that the bytes name.
 fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut Bytes<'_>) {

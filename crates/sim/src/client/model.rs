@@ -24,6 +24,8 @@ pub(super) struct Model {
     /// A line of a reply that is not whole, and the first line of one with more.
     heard: Vec<u8>,
     first: Option<Vec<u8>>,
+    /// When the reply that is being heard began, a command was waiting for one.
+    solicited: bool,
     /// MAIL was taken, and so many RCPT.
     sender: bool,
     taken: usize,
@@ -43,6 +45,7 @@ impl Default for Model {
             replies: Vec::new(),
             heard: Vec::new(),
             first: None,
+            solicited: false,
             sender: false,
             taken: 0,
             empty: false,
@@ -114,6 +117,9 @@ impl Model {
     /// The session has used these bytes of the server.
     pub(super) fn heard(&mut self, bytes: &[u8]) {
         for &byte in bytes {
+            if self.heard.is_empty() && self.first.is_none() {
+                self.solicited = self.answered + self.replies.len() < self.commands.len();
+            }
             self.heard.push(byte);
             if byte != b'\n' {
                 continue;
@@ -150,10 +156,12 @@ impl Model {
             }
         }
         let class = code.class();
+        let no = matches!(class, ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
+        // A server that talks ahead of the command would shift every answer by one.
+        assert!(self.solicited || (stage == Stage::Body && no), "{code} began before {stage:?} was sent");
         if code == ReplyCode::SERVICE_NOT_AVAILABLE && stage != Stage::Quit {
             return self.decide(refusal);
         }
-        let no = matches!(class, ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
         match stage {
             Stage::Mail if no => self.decide(refusal),
             Stage::Mail => self.sender = class == ReplyClass::Completion,

@@ -218,6 +218,11 @@ impl Server {
         matches!(self.questions.get(&serial), Some(Question::Commit(_)))
     }
 
+    /// Whether the open question is the commit of a message.
+    pub(super) fn is_committing(&self) -> bool {
+        matches!(self.session.pending(), Pending::Commit { .. })
+    }
+
     /// Whether the question is about AUTH.
     #[must_use]
     pub fn is_auth(&self, serial: u32) -> bool {
