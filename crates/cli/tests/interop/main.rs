@@ -6,6 +6,7 @@
 mod common;
 
 mod agents;
+mod extensions;
 mod mta;
 
 use std::fs;
