@@ -17,7 +17,8 @@ const HEAD: &str = "\
 # Which command may come when
 
 The session of `ehlo-server` looks each command up in one table before it reads the command's arguments (RFC 5321 §4.1.4): a command
-out of sequence is 503 however malformed the rest of it is.
+out of sequence is 503 however malformed the rest of it is. Only a BDAT that does not tell where its chunk ends is 501 and ends the session,
+wherever it comes.
 
 ";
 
@@ -28,6 +29,8 @@ fn state(state: State) -> &'static str {
         State::Ready => "ready",
         State::Sender => "sender",
         State::Recipients => "recipients",
+        State::Chunks => "chunks",
+        State::Failed => "failed",
     }
 }
 
@@ -38,6 +41,8 @@ fn state_meaning(state: State) -> &'static str {
         State::Ready => "EHLO or HELO was accepted, and no transaction is open",
         State::Sender => "MAIL was accepted",
         State::Recipients => "MAIL and at least one RCPT were accepted",
+        State::Chunks => "chunks of the message came by BDAT, but not the last one (RFC 3030 §2)",
+        State::Failed => "a chunk was refused, and with it the transaction (RFC 3030 §2)",
     }
 }
 
@@ -49,6 +54,8 @@ fn cell(cell: Cell) -> &'static str {
         Cell::Nested => "503, one is open",
         Cell::NeedsRecipient => "503, no recipient",
         Cell::WithinTransaction => "503, RSET first",
+        Cell::WithinChunks => "503, BDAT or RSET",
+        Cell::NeedsReset => "503, RSET first",
         Cell::NeedsQuit => "503 or 521, QUIT only",
     }
 }
@@ -66,7 +73,7 @@ fn page() -> String {
         line(&format!("| {} | {} |", row.verb, cells.join(" | ")));
     }
     line(
-        "\nA verb without a row is one that this server does not implement: 502; so are STARTTLS, AUTH, EXPN, ETRN and HELP where they are switched off. A word that is no verb is 500.\n",
+        "\nA verb without a row is one that this server does not implement: 502; so are STARTTLS, AUTH, BDAT, EXPN, ETRN and HELP where they are switched off, and LHLO where SMTP is spoken. EHLO and HELO where LMTP is spoken are 500 (RFC 2033 §4.1), and so is a word that is no verb.\n",
     );
     line("The states:\n");
     for one in State::ALL {

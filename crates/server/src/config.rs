@@ -18,6 +18,25 @@ pub enum BareLineEnds {
     Reject,
     /// Take it as it came. For an application that is known to treat them as what they are: not line ends.
     Keep,
+    /// Make a CRLF of each of them before the application sees it: an LF goes in behind a bare CR, and a CR before a bare LF. The octets
+    /// that are put in count as octets of the message.
+    ///
+    /// Where the message ends is decided before that: only CRLF `.` CRLF as it was sent ends it, and a line that begins with a dot only
+    /// since its bare line end was made good keeps that dot. A CR that ends one chunk of BDAT and an LF that begins the next are one
+    /// CRLF; a CR that ends the message is a bare one.
+    Normalize,
+}
+
+/// What is spoken on the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SMTP (RFC 5321): one reply for a message.
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033): LHLO in place of EHLO and HELO, and behind a message one reply for each recipient that was accepted, in their
+    /// order. Not for port 25, nor for wide area networks (RFC 2033 §5), which also wants PIPELINING and ENHANCEDSTATUSCODES on.
+    Lmtp,
 }
 
 /// Whether a session that began in clear can go on inside TLS.
@@ -77,12 +96,18 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Which decisions are asked for; the others are taken by the session, in the peer's favour.
     pub questions: Questions,
-    /// What becomes of bare CR and LF in a message.
+    /// SMTP, or LMTP.
+    pub protocol: Protocol,
+    /// What becomes of bare CR and LF in a message. One that is `BODY=BINARYMIME` has no lines, and is taken as it comes.
     pub bare_line_ends: BareLineEnds,
     /// Whether PIPELINING is offered (RFC 2920). Batches are read whether or not.
     pub pipelining: bool,
     /// Whether 8BITMIME is offered (RFC 6152). Octets above 127 are taken whether or not.
     pub eight_bit_mime: bool,
+    /// Whether CHUNKING is offered, and BDAT known (RFC 3030 §2). Default: yes.
+    pub chunking: bool,
+    /// Whether BINARYMIME is offered, together with CHUNKING and 8BITMIME, and not without (RFC 3030 §3). Default: yes.
+    pub binary_mime: bool,
     /// Whether ENHANCEDSTATUSCODES is offered, and replies carry them (RFC 2034).
     pub enhanced_status_codes: bool,
     /// Whether SMTPUTF8 is offered, where 8BITMIME is (RFC 6531). Then addresses may have characters beyond ASCII, in transactions that
@@ -135,9 +160,12 @@ impl Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             questions: Questions::NONE,
+            protocol: Protocol::default(),
             bare_line_ends: BareLineEnds::default(),
             pipelining: true,
             eight_bit_mime: true,
+            chunking: true,
+            binary_mime: true,
             enhanced_status_codes: true,
             smtputf8: true,
             dsn: true,

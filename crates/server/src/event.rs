@@ -20,16 +20,16 @@ pub enum Event<'i> {
     /// The application has to decide. The session waits, under a deadline, for [`Session::resolve`](crate::Session::resolve); what is
     /// asked about is [`Session::pending`](crate::Session::pending).
     Ask(Question),
-    /// The reply 354 is in the output: a message begins. Its envelope is [`Session::envelope`](crate::Session::envelope).
+    /// A message begins: the reply 354 is in the output, or its first chunk comes. Its envelope is [`Session::envelope`](crate::Session::envelope).
     BodyStart,
     /// A piece of the message, dot-stuffing removed: a slice of the input, or a CR of an earlier input that might have been part of
-    /// the end.
+    /// the end, or a CR or LF that [`BareLineEnds::Normalize`](crate::BareLineEnds::Normalize) puts in.
     Body(&'i [u8]),
     /// Begin the TLS handshake, as its server: once all of the [output](crate::Session::output) is written, which ends in 220 if it was
     /// STARTTLS that asked for it, and before anything else is read. Its result goes to
     /// [`Session::handle_tls`](crate::Session::handle_tls) or [`Session::handle_tls_failed`](crate::Session::handle_tls_failed).
     StartTls,
-    /// The message will not be committed: throw away what there is of it. Follows [`BodyStart`](Self::BodyStart) instead of the
+    /// The message will not be committed: throw away what there is of it. It follows [`BodyStart`](Self::BodyStart) instead of the
     /// commit, or an [`Ask`](Self::Ask) for the commit that was not answered in time.
     BodyAborted(AbortReason),
     /// The session is over; told once and last. All output was written, or cannot be: close the connection.
@@ -57,7 +57,11 @@ pub enum AbortReason {
     TooLarge,
     /// A CR or LF stands outside of a CRLF; see [`BareLineEnds`](crate::BareLineEnds).
     BareLineEnd,
-    /// The connection ended before the end of data, or was shut down [at once](Shutdown::Now).
+    /// The client gave it up between two chunks, by RSET, QUIT or another EHLO (RFC 3030 §2).
+    Reset,
+    /// The application could not take it: [`Session::body_failed`](crate::Session::body_failed).
+    NotStored,
+    /// The connection ended before the end of data, or was shut down [at once](Shutdown::Now) or because of what the peer did.
     Disconnected,
     /// A deadline passed.
     TimedOut(Reason),
@@ -104,9 +108,11 @@ pub enum CloseReason {
     TooManyTransactions,
     /// Too many AUTH exchanges that failed ([`Limits::auth_failures`](crate::Limits::auth_failures)).
     TooManyAuthFailures,
-    /// A line without end ([`Limits::discarded_line`](crate::Limits::discarded_line)) or a refused message without end
+    /// A line without end ([`Limits::discarded_line`](crate::Limits::discarded_line)), or a refused message or chunk without end
     /// ([`Limits::refused_body`](crate::Limits::refused_body)).
     Endless,
+    /// A BDAT that could not be read: where its chunk ends, and the next command begins, is not known.
+    OutOfStep,
     /// The server is shutting down.
     Shutdown,
     /// Something came in clear behind STARTTLS, where only a handshake may come: commands that somebody has put there to have them
@@ -135,6 +141,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyTransactions => "too many transactions",
             Self::TooManyAuthFailures => "too many failed authentications",
             Self::Endless => "a line or message without end",
+            Self::OutOfStep => "a chunk of unknown size",
             Self::Shutdown => "shutdown",
             Self::ClearBehindStartTls => "clear text behind STARTTLS",
             Self::TlsFailed => "TLS failed",
@@ -147,7 +154,8 @@ impl fmt::Display for CloseReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Shutdown {
-    /// 421 at the next command boundary; a message that is on its way is read to its end and answered first (RFC 5321 §3.8).
+    /// 421 at the next command boundary; a message that is on its way is read to its end and answered first (RFC 5321 §3.8), all of its
+    /// chunks if it comes by BDAT.
     Graceful,
     /// 421 at once; a message that is on its way is lost to the peer, who will send it again.
     Now,

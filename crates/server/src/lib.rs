@@ -56,14 +56,14 @@ pub mod table;
 pub mod tls;
 
 pub use auth::{AuthConfig, AuthMechanism, MechanismNeeds, SaslResponse};
-pub use config::{BareLineEnds, Config, Peer, Solicitations, TlsMode};
+pub use config::{BareLineEnds, Config, Peer, Protocol, Solicitations, TlsMode};
 pub use ehlo_codec as codec;
 pub use envelope::{EnvelopeView, Recipient};
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
 pub use limits::{Limits, Timeouts};
 pub use question::{
     Answer, AuthToken, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending,
-    Question, Questions, RcptToken, VrfyToken,
+    Question, Questions, RcptToken, RecipientAnswer, VrfyToken,
 };
 pub use session::Session;
 pub use tls::{ChannelBinding, ClientCertificate, TlsInfo};

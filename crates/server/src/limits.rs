@@ -20,7 +20,7 @@ pub struct Limits {
     /// Octets of a message, after the dots are out; what SIZE names. Floor: 64 KiB (RFC 5321 §4.5.3.1.7). Default: 50 MiB; large
     /// providers take 25 to 150 MB.
     pub message_size: u64,
-    /// Octets of a message that are read on after it was refused, until the session is closed. Default: 64 MiB: a client that
+    /// Octets of a message, or of chunks that cannot be taken, that are read on after the refusal, until the session is closed. Default: 64 MiB: a client that
     /// declared no size may well send its large message to the end before it looks at the reply.
     pub refused_body: u64,
     /// Recipients of one transaction; one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
@@ -37,10 +37,10 @@ pub struct Limits {
     /// line is 512 at most, so less than 1 KiB makes no sense.
     pub output: usize,
     /// Commands that were refused for syntax, sequence or being unknown, until the session is closed with 421. Default: 20, as
-    /// Postfix's hard limit. RCPT and DATA that the application refuses, or that follow a refused command, count only where there are
+    /// Postfix's hard limit. RCPT, DATA and BDAT that the application refuses, or that follow a refused command, count only where there are
     /// more of them behind one MAIL than a batch can hold ([`recipients`](Self::recipients), and DATA).
     pub bad_commands: u32,
-    /// Commands that do nothing for a message (NOOP, RSET, VRFY, HELP, EHLO ...), and senders and messages that were refused, since
+    /// Commands that do nothing for a message (NOOP, RSET, VRFY, HELP, EHLO, BDAT of no octets ...), and senders and messages that were refused, since
     /// the last accepted message, until the session is closed with 421. Default: 100, as Postfix.
     pub idle_commands: u32,
     /// AUTH exchanges that failed, until the session is closed with 421: wrong credentials, what is no response, and exchanges that the

@@ -4,7 +4,8 @@ use ehlo_codec::{Base64, MAX_REPLY_LINE, Reply};
 use std::collections::VecDeque;
 
 /// Replies that wait to be written, never more of them than the cap. One that does not fit waits behind the buffer, and is written line
-/// by line as there is room; a session begins nothing new then, so few ever wait there.
+/// by line as there is room; a session begins nothing new then, so few ever wait there: those to one command, or to one message under
+/// LMTP.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     buffer: Vec<u8>,
@@ -17,8 +18,8 @@ pub(crate) struct Output {
 /// What is not in the buffer yet.
 #[derive(Clone, Debug)]
 enum Waiting {
-    /// A reply whose first lines may be in the buffer already.
-    Reply { reply: Reply, next_line: usize, enhanced: bool },
+    /// A reply whose first lines may be in the buffer already, and how often it is still to be written.
+    Reply { reply: Reply, times: usize, next_line: usize, enhanced: bool },
     /// The rest of a challenge, whose line may be longer than that of a reply.
     Challenge(Vec<u8>),
 }
@@ -62,6 +63,17 @@ impl Output {
         self.push_as(reply, self.enhanced);
     }
 
+    /// Pushes the same reply so many times.
+    pub(crate) fn push_times(&mut self, reply: &Reply, times: usize) {
+        if times == 1 {
+            self.push(reply);
+        } else if times > 0 {
+            let enhanced = self.enhanced;
+            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times, next_line: 0, enhanced });
+            self.fill();
+        }
+    }
+
     /// The greeting and the replies to EHLO and HELO carry no enhanced codes (RFC 2034 §4).
     pub(crate) fn push_plain(&mut self, reply: &Reply) {
         self.push_as(reply, false);
@@ -96,7 +108,7 @@ impl Output {
         if self.waiting.is_empty() && reply.max_len() <= self.room() {
             reply.write_to(&mut self.buffer, enhanced);
         } else {
-            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), next_line: 0, enhanced });
+            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times: 1, next_line: 0, enhanced });
             self.fill();
         }
     }
@@ -106,9 +118,13 @@ impl Output {
             let room = self.room();
             match self.waiting.front_mut() {
                 None => return,
-                Some(Waiting::Reply { reply, next_line, enhanced }) => {
+                Some(Waiting::Reply { reply, times, next_line, enhanced }) => {
                     if reply.write_line_to(&mut self.buffer, *next_line, *enhanced) {
                         *next_line += 1;
+                        continue;
+                    }
+                    if *times > 1 {
+                        (*times, *next_line) = (*times - 1, 0);
                         continue;
                     }
                 }
@@ -181,6 +197,22 @@ mod tests {
             output.sent(output.bytes().len());
         }
         assert!(written == whole);
+    }
+
+    #[test]
+    fn a_reply_for_each_of_many_goes_on_as_the_peer_reads() {
+        let reply = Reply::new(ehlo_codec::ReplyCode::OK, None, "two\nlines").unwrap();
+        let mut output = Output::new(1024, true);
+        output.push_times(&reply, 0);
+        assert!(output.is_empty());
+        output.push_times(&reply, 1000);
+        let mut written = Vec::new();
+        while !output.is_empty() {
+            assert!((1..=1024).contains(&output.bytes().len()));
+            written.extend_from_slice(output.bytes());
+            output.sent(output.bytes().len());
+        }
+        assert!(written == b"250-2.0.0 two\r\n250 2.0.0 lines\r\n".repeat(1000));
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Questions {
     pub const MAIL: Self = Self(1 << 2);
     /// At each RCPT.
     pub const RCPT: Self = Self(1 << 3);
-    /// At DATA.
+    /// At DATA, and at the first BDAT of a message.
     pub const DATA: Self = Self(1 << 4);
     /// At VRFY.
     pub const VRFY: Self = Self(1 << 5);
@@ -112,6 +112,8 @@ pub(crate) enum Verdict {
     /// A transaction begins, with this priority.
     AcceptAt(Priority),
     Reply(Reply),
+    /// For each recipient, in their order.
+    Each(Vec<RecipientAnswer>),
     /// To be sent to the client, not encoded yet.
     Challenge(Vec<u8>),
     /// Who the client is.
@@ -125,11 +127,16 @@ impl fmt::Debug for Verdict {
             Self::Accept => f.write_str("Accept"),
             Self::AcceptAt(priority) => f.debug_tuple("AcceptAt").field(priority).finish(),
             Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
+            Self::Each(answers) => f.debug_tuple("Each").field(answers).finish(),
             Self::Challenge(octets) => write!(f, "Challenge({} octets)", octets.len()),
             Self::Identity(_) => f.write_str("Identity(..)"),
         }
     }
 }
+
+/// What becomes of a message for one recipient: it is taken, with a 2yz reply of one's own or the usual one, or it is not, with a 4yz
+/// or 5yz reply.
+pub type RecipientAnswer = Result<Option<Reply>, Reply>;
 
 /// Which session, and which of its questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +151,14 @@ fn of_class(reply: Reply, class: ReplyClass, otherwise: Reply) -> Reply {
     }
     debug_assert!(false, "the reply {reply} is not of the class that the answer needs");
     otherwise
+}
+
+/// A reply that refuses, or else 451.
+pub(crate) fn of_failure(reply: Reply) -> Reply {
+    if reply.code().class() == ReplyClass::PermanentFailure {
+        return reply;
+    }
+    of_class(reply, ReplyClass::TransientFailure, replies::LOCAL_ERROR)
 }
 
 macro_rules! token {
@@ -241,6 +256,23 @@ impl MailToken {
 
 accept_with!(RcptToken, "Yes, with a reply of one's own: 250, or 251 with the forward-path (RFC 5321 §3.4).");
 accept_with!(CommitToken, "Yes, with a reply of one's own, such as 250 with a queue identifier.");
+impl CommitToken {
+    /// An answer for each recipient that was accepted, in the order of [`EnvelopeView::recipients`](crate::EnvelopeView::recipients), for
+    /// [LMTP](crate::Protocol::Lmtp) (RFC 2033 §4.2). One that is missing is 451 4.3.0, and those beyond the last recipient are left out.
+    /// Replies of another class than an answer needs are replaced as by the other methods; behind a 421 among them the session closes.
+    ///
+    /// SMTP has one reply for all: there it is the first one that does not accept, or else the first. So no recipient is lost, but those
+    /// that had accepted get the message once more when the client tries again: an application that can have part of a message fail speaks
+    /// LMTP, or reports the failure itself and accepts.
+    pub fn per_recipient(self, answers: Vec<RecipientAnswer>) -> Answer {
+        let checked = answers.into_iter().map(|answer| match answer {
+            Ok(None) => Ok(None),
+            Ok(Some(reply)) => Ok(Some(of_class(reply, ReplyClass::Completion, replies::QUEUED))),
+            Err(reply) => Err(of_failure(reply)),
+        });
+        Answer { token: self.0, verdict: Verdict::Each(checked.collect()) }
+    }
+}
 accept_with!(VrfyToken, "Yes, with a reply of one's own: 250 or 251 with the mailbox (RFC 5321 §3.5.1).");
 
 accept_with!(ExpnToken, "Yes, with a reply of one's own: 250 with a mailbox on each line (RFC 5321 §3.5.2).");

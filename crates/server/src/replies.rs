@@ -13,6 +13,7 @@ replies! {
     SENDER_OK = 250 (2, 1, 0) "Sender ok";
     RECIPIENT_OK = 250 (2, 1, 5) "Recipient ok";
     QUEUED = 250 (2, 0, 0) "Message accepted";
+    CHUNK_TAKEN = 250 (2, 0, 0) "Chunk taken";
     BYE = 221 (2, 0, 0) "Bye";
     CANNOT_VERIFY = 252 (2, 1, 5) "Not verified; send mail and see";
 
@@ -55,10 +56,15 @@ replies! {
     AUTH_CANCELLED = 501 (5, 7, 0) "Authentication cancelled";
     NO_INITIAL_RESPONSE = 501 (5, 7, 0) "This mechanism has no initial response";
     NOT_IMPLEMENTED = 502 (5, 5, 1) "Command not implemented";
+    LMTP_ONLY = 500 (5, 5, 1) "This is LMTP; say LHLO";
     HELLO_FIRST = 503 (5, 5, 1) "Say EHLO or HELO first";
+    LHLO_FIRST = 503 (5, 5, 1) "Say LHLO first";
     MAIL_FIRST = 503 (5, 5, 1) "Say MAIL first";
     NESTED_MAIL = 503 (5, 5, 1) "Sender already given; RSET begins anew";
     NO_RECIPIENTS = 503 (5, 5, 1) "No recipient was accepted";
+    WITHIN_CHUNKS = 503 (5, 5, 1) "The message is coming by BDAT; RSET gives it up";
+    CHUNK_FAILED = 503 (5, 5, 1) "A chunk was refused; RSET begins anew";
+    BINARY_BY_BDAT = 503 (5, 5, 1) "A message that is BODY=BINARYMIME comes by BDAT";
     REFUSED_SESSION = 503 (5, 5, 1) "This session was refused; say QUIT";
     WITHIN_TRANSACTION = 503 (5, 5, 1) "Not within a transaction; RSET ends it";
     TLS_ACTIVE = 503 (5, 5, 1) "TLS is active already";

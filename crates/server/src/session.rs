@@ -7,7 +7,7 @@ mod commands;
 mod tls;
 
 use crate::auth::Exchange;
-use crate::config::{Config, Peer};
+use crate::config::{Config, Peer, Protocol};
 use crate::envelope::{Envelope, EnvelopeView};
 use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
 use crate::limits::{Domains, Temper, deadline};
@@ -16,7 +16,8 @@ use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::replies;
 use crate::table::State;
 use crate::tls::TlsInfo;
-use ehlo_codec::{DataDecoder, LineFramer, Reply, ReplyCode};
+use body::{Normalizer, Source};
+use ehlo_codec::{DataDecoder, LineCheck, LineFramer, Reply, ReplyCode};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +27,9 @@ use std::time::Instant;
 ///
 /// - **Time is an argument** and never goes back. The session reads no clock.
 /// - **Input**: [`handle_input`](Self::handle_input) gives one [`Event`] at most and says how much it used; call it with the rest until
-///   there is no event. A [`Body`](Event::Body) slice borrows from the input, and nothing else does. While
+///   there is no event, even if nothing is left: a chunk of BDAT ends with its last octet, so that its end needs none behind it. For the
+///   same reason call it, if with no input, after [`body_resumed`](Self::body_resumed) and [`body_failed`](Self::body_failed). A
+///   [`Body`](Event::Body) slice borrows from the input, and nothing else does. While
 ///   [`wants_input`](Self::wants_input) is false (a question is open, a sink is paused, the peer reads no replies) it uses nothing:
 ///   the driver keeps what it has read, and reads no more.
 /// - **Decisions** come as [`Event::Ask`] and go back by [`resolve`](Self::resolve). What a decision, a deadline or the end of the
@@ -52,7 +55,11 @@ pub struct Session {
     peer: Peer,
     phase: Phase,
     framer: LineFramer,
-    decoder: DataDecoder,
+    /// Where the octets of the message come from, from its command on.
+    source: Source,
+    /// The line ends of a message that comes in chunks.
+    check: LineCheck,
+    normalizer: Normalizer,
     output: Output,
     events: Queue,
     envelope: Envelope,
@@ -72,6 +79,8 @@ pub struct Session {
     /// Octets of the current message behind the point where it was refused.
     refused: u64,
     paused: bool,
+    /// A message was begun, and neither answered nor given up.
+    message: bool,
     shutdown: bool,
     /// The peer has closed its side while a message was being committed.
     ended: bool,
@@ -94,10 +103,10 @@ enum Phase {
     Authenticating,
     /// The driver is to do a TLS handshake, once the output is written.
     Handshaking,
-    /// A message is coming.
+    /// A message, or a chunk of one, is coming.
     Body,
-    /// The rest of a message that was refused is coming; its reply waits for the true end.
-    Refusing(Reply),
+    /// The rest of a message or chunk that was refused is coming; its reply waits for the true end. There may be none to give.
+    Refusing(Option<Reply>),
     /// A message is complete, and the application has to say that it is safe.
     Committing,
     /// The last reply is on its way.
@@ -148,7 +157,9 @@ impl Session {
             peer,
             phase: Phase::Connecting,
             framer: LineFramer::new(0),
-            decoder: DataDecoder::new(),
+            source: Source::Data(DataDecoder::new()),
+            check: LineCheck::new(),
+            normalizer: Normalizer::default(),
             output: Output::new(limits.output, config.enhanced_status_codes),
             events: Queue::default(),
             envelope: Envelope::default(),
@@ -163,6 +174,7 @@ impl Session {
             size: 0,
             refused: 0,
             paused: false,
+            message: false,
             shutdown: false,
             ended: false,
             takes_no_mail: false,
@@ -203,7 +215,7 @@ impl Session {
                 self.clear_behind_starttls(now);
                 continue;
             }
-            if used == input.len() || !self.wants_input() {
+            if !self.wants_input() || (used == input.len() && !self.has_whole_chunk()) {
                 return Step { used, event: None };
             }
             let rest = &input[used..];
@@ -222,13 +234,14 @@ impl Session {
 
     /// The peer has closed its side: no byte will come behind those that were given.
     ///
-    /// A message that is not complete is aborted. One that is complete is still committed, and its reply offered to the peer, who may
-    /// have closed one direction only.
+    /// A message that is not complete is aborted, at whatever chunk it is. One that is complete is still committed, and its reply offered to
+    /// the peer, who may have closed one direction only.
     pub fn handle_eof(&mut self, now: Instant) {
         match self.phase {
             Phase::Closed => {}
             Phase::Closing(_) => self.settle(),
             Phase::Committing => self.ended = true,
+            Phase::Body if self.has_whole_message() => self.ended = true,
             Phase::Handshaking => self.finish(CloseReason::Disconnected),
             _ => {
                 self.asked = None;
@@ -261,7 +274,10 @@ impl Session {
         }
         match reason {
             Reason::Flush => {}
-            Reason::Command => self.close_with(now, &replies::IDLE, CloseReason::TimedOut(reason)),
+            Reason::Command => {
+                self.abort(AbortReason::TimedOut(reason));
+                self.close_with(now, &replies::IDLE, CloseReason::TimedOut(reason));
+            }
             Reason::Body => {
                 self.abort(AbortReason::TimedOut(reason));
                 self.close_with(now, &replies::BODY_STALLED, CloseReason::TimedOut(reason));
@@ -301,7 +317,7 @@ impl Session {
         }
     }
 
-    /// The sink takes the body again.
+    /// The sink takes the body again. Then call [`handle_input`](Self::handle_input), even without input.
     pub fn body_resumed(&mut self, now: Instant) {
         // A session that has given the message up in the meantime has another deadline.
         if std::mem::take(&mut self.paused) && self.phase == Phase::Body {
@@ -357,7 +373,7 @@ impl Session {
         }
     }
 
-    /// Whether a message is coming, complete or being committed.
+    /// Whether a message, or a chunk of one, is coming, complete or being committed. Between two chunks it is not.
     #[must_use]
     pub fn in_message(&self) -> bool {
         matches!(self.phase, Phase::Body | Phase::Refusing(_) | Phase::Committing)
@@ -382,9 +398,10 @@ impl Session {
     }
 
     fn greet(&mut self, now: Instant) {
-        let text = format!("{} ESMTP", self.config.hostname);
+        let protocol = if self.config.protocol == Protocol::Lmtp { "LMTP" } else { "ESMTP" };
+        let text = format!("{} {protocol}", self.config.hostname);
         // A hostname fits a line and is printable; it was checked when the configuration was made.
-        let greeting = Reply::new(ReplyCode::READY, None, text).unwrap_or(Reply::fixed(220, None, "ESMTP"));
+        let greeting = Reply::new(ReplyCode::READY, None, text).unwrap_or(Reply::fixed(220, None, "Ready"));
         self.output.push_plain(&greeting);
         self.enter(now, State::Greeted);
         self.note_output(now);
@@ -432,13 +449,18 @@ impl Session {
 
     /// The message that is coming, if one is, will not be committed.
     fn abort(&mut self, reason: AbortReason) {
-        if matches!(self.phase, Phase::Body | Phase::Committing) {
+        if std::mem::take(&mut self.message) {
             self.events.push(Event::BodyAborted(reason));
         }
     }
 
     fn shutdown_if_asked(&mut self, now: Instant) {
-        let at_boundary = self.asked.is_none() && matches!(self.phase, Phase::Command(_) | Phase::Authenticating);
+        let at_boundary = match self.phase {
+            // Between two chunks a message is on its way.
+            Phase::Command(state) => state != State::Chunks,
+            Phase::Authenticating => true,
+            _ => false,
+        } && self.asked.is_none();
         if self.shutdown && at_boundary {
             self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
         }
@@ -457,6 +479,7 @@ impl Session {
     /// Closes once the output is written.
     fn close(&mut self, now: Instant, reason: CloseReason) {
         self.asked = None;
+        self.abort(AbortReason::Disconnected);
         self.phase = Phase::Closing(reason);
         self.exchange = None;
         self.envelope.clear();
@@ -474,6 +497,7 @@ impl Session {
 
     fn finish(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {
+            self.abort(AbortReason::Disconnected);
             self.phase = Phase::Closed;
             self.flush = None;
             self.exchange = None;

@@ -53,7 +53,7 @@ pub use ehlo_server;
 pub use hub::{ConnectionLimits, Summary};
 pub use policy::{AcceptAll, Context, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};
 pub use server::{Builder, Listener, Server};
-pub use sink::{BodySink, MessageContext};
+pub use sink::{BodySink, Commit, MessageContext};
 pub use workers::Workers;
 
 /// Compiles the example of the README.

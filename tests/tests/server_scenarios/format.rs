@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ehlo_server::codec::{EnhancedCode, FutureRelease, Priority, Reply, ReplyCode, Timestamp};
 use ehlo_server::{
-    AbortReason, AuthMechanism, BareLineEnds, CloseReason, Config, MechanismNeeds, Questions, Reason, Shutdown,
+    AbortReason, AuthMechanism, BareLineEnds, CloseReason, Config, MechanismNeeds, Protocol, Questions, Reason,
+    RecipientAnswer, Shutdown,
     Solicitations, TlsMode,
 };
 
@@ -45,6 +46,8 @@ pub(crate) enum Act {
     Shutdown(Shutdown),
     PauseBody,
     ResumeBody,
+    /// The sink fails, and this is what is said then.
+    FailBody(Reply),
     StopReading,
     Read,
     /// The TLS handshake; what follows is inside of it.
@@ -103,6 +106,8 @@ pub(crate) enum Verdict {
     AcceptAs(String),
     /// Wrong credentials, to a question about AUTH.
     Fail,
+    /// One for each recipient.
+    Each(Vec<RecipientAnswer>),
     /// By an `answer` line further down.
     Later,
     /// The question is lost, and nobody notices.
@@ -241,7 +246,15 @@ impl Scenario {
                 config.bare_line_ends = match value {
                     "reject" => BareLineEnds::Reject,
                     "keep" => BareLineEnds::Keep,
-                    _ => return Err(format!("bare-line-ends={value} is neither reject nor keep")),
+                    "normalize" => BareLineEnds::Normalize,
+                    _ => return Err(format!("bare-line-ends={value} is neither reject, keep nor normalize")),
+                }
+            }
+            "protocol" => {
+                config.protocol = match value {
+                    "smtp" => Protocol::Smtp,
+                    "lmtp" => Protocol::Lmtp,
+                    _ => return Err(format!("protocol={value} is neither smtp nor lmtp")),
                 }
             }
             "tls" => {
@@ -259,6 +272,8 @@ impl Scenario {
             "auth-failures" => limits.auth_failures = number(value)?,
             "pipelining" => config.pipelining = on(value)?,
             "8bitmime" => config.eight_bit_mime = on(value)?,
+            "chunking" => config.chunking = on(value)?,
+            "binarymime" => config.binary_mime = on(value)?,
             "enhanced-status-codes" => config.enhanced_status_codes = on(value)?,
             "smtputf8" => config.smtputf8 = on(value)?,
             "dsn" => config.dsn = on(value)?,
@@ -398,6 +413,7 @@ fn parse_line(line: &str) -> Result<Kind, String> {
         })),
         "pause-body" => Kind::Do(Act::PauseBody),
         "resume-body" => Kind::Do(Act::ResumeBody),
+        "fail-body" => Kind::Do(Act::FailBody(parse_server_reply(rest)?)),
         "stop-reading" => Kind::Do(Act::StopReading),
         "read" => Kind::Do(Act::Read),
         "tls" => Kind::Do(Act::Tls),
@@ -472,7 +488,18 @@ fn parse_verdict(text: &str) -> Result<Verdict, String> {
         "accept-with" => Ok(Verdict::AcceptWith(parse_server_reply(rest)?)),
         "reject" => Ok(Verdict::Reject(parse_server_reply(rest)?)),
         "defer" => Ok(Verdict::Defer(parse_server_reply(rest)?)),
+        "each" => rest.split(" | ").map(parse_part).collect::<Result<_, _>>().map(Verdict::Each),
         _ => Err(format!("there is no answer {word}")),
+    }
+}
+
+/// The answer for one recipient.
+fn parse_part(text: &str) -> Result<RecipientAnswer, String> {
+    match parse_verdict(text)? {
+        Verdict::Accept => Ok(Ok(None)),
+        Verdict::AcceptWith(reply) => Ok(Ok(Some(reply))),
+        Verdict::Reject(reply) | Verdict::Defer(reply) => Ok(Err(reply)),
+        _ => Err(format!("{text} is no answer for one recipient")),
     }
 }
 
@@ -511,6 +538,8 @@ fn parse_abort(text: &str) -> Result<AbortReason, String> {
     Ok(match text.split_once(' ').unwrap_or((text, "")) {
         ("too-large", "") => AbortReason::TooLarge,
         ("bare-line-end", "") => AbortReason::BareLineEnd,
+        ("reset", "") => AbortReason::Reset,
+        ("not-stored", "") => AbortReason::NotStored,
         ("disconnected", "") => AbortReason::Disconnected,
         ("timed-out", reason) => AbortReason::TimedOut(parse_reason(reason)?),
         _ => return Err(format!("there is no reason to abort {text}")),
@@ -521,6 +550,8 @@ pub(crate) fn show_abort(reason: AbortReason) -> String {
     match reason {
         AbortReason::TooLarge => "aborted too-large".to_owned(),
         AbortReason::BareLineEnd => "aborted bare-line-end".to_owned(),
+        AbortReason::Reset => "aborted reset".to_owned(),
+        AbortReason::NotStored => "aborted not-stored".to_owned(),
         AbortReason::Disconnected => "aborted disconnected".to_owned(),
         AbortReason::TimedOut(reason) => format!("aborted timed-out {}", show_reason(reason)),
         other => format!("aborted {other:?}"),
@@ -537,6 +568,7 @@ fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("too-many-commands", "") => CloseReason::TooManyCommands,
         ("too-many-transactions", "") => CloseReason::TooManyTransactions,
         ("endless", "") => CloseReason::Endless,
+        ("out-of-step", "") => CloseReason::OutOfStep,
         ("shutdown", "") => CloseReason::Shutdown,
         ("clear-behind-starttls", "") => CloseReason::ClearBehindStartTls,
         ("tls-failed", "") => CloseReason::TlsFailed,
@@ -556,6 +588,7 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::TooManyCommands => "too-many-commands",
         CloseReason::TooManyTransactions => "too-many-transactions",
         CloseReason::Endless => "endless",
+        CloseReason::OutOfStep => "out-of-step",
         CloseReason::Shutdown => "shutdown",
         CloseReason::ClearBehindStartTls => "clear-behind-starttls",
         CloseReason::TlsFailed => "tls-failed",

@@ -1,8 +1,9 @@
 //! What the application's decisions do.
 
 use super::{Kind, Phase, Session, Subject};
+use crate::config::Protocol;
 use crate::event::{AbortReason, CloseReason, Reason, ResolveError};
-use crate::question::{Answer, Pending, Verdict};
+use crate::question::{Answer, Pending, RecipientAnswer, Verdict};
 use crate::replies;
 use crate::table::State;
 use ehlo_codec::{Command, Domain, Priority, Reply, ReplyClass, ReplyCode};
@@ -40,7 +41,7 @@ impl Session {
         let subject = self.read_again(&self.subject.0);
         match (asked.kind, subject) {
             (Kind::Connect, _) => Pending::Connect,
-            (Kind::Hello { extended }, Ok(Command::Ehlo(name) | Command::Helo(name))) => {
+            (Kind::Hello { extended }, Ok(Command::Ehlo(name) | Command::Helo(name) | Command::Lhlo(name))) => {
                 Pending::Hello { name, extended }
             }
             (Kind::Mail, Ok(Command::Mail { from, params })) => Pending::Mail { from, params },
@@ -79,12 +80,20 @@ impl Session {
     }
 
     fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
-        if kind == Kind::Auth {
-            return self.decide_auth(now, verdict);
+        match kind {
+            Kind::Auth => return self.decide_auth(now, verdict),
+            // Whatever the answer is: the application has the message, or has none of it.
+            Kind::Commit => self.message = false,
+            _ => {}
         }
+        let verdict = match verdict {
+            Verdict::Each(answers) if self.config.protocol == Protocol::Lmtp => return self.commit_each(now, answers),
+            Verdict::Each(answers) => for_all(answers),
+            verdict => verdict,
+        };
         let refusal = match verdict {
-            // Only AUTH's token makes the others.
-            Verdict::Accept | Verdict::Challenge(_) | Verdict::Identity(_) => None,
+            // Only AUTH's token makes these two, and the answers for each recipient were looked at before.
+            Verdict::Accept | Verdict::Challenge(_) | Verdict::Identity(_) | Verdict::Each(_) => None,
             Verdict::AcceptAt(priority) => return self.accept_sender(now, Some(priority)),
             Verdict::Reply(reply) => {
                 let reply = self.for_this_peer(kind, reply);
@@ -103,7 +112,7 @@ impl Session {
 
     /// A reply that the peer can take: characters beyond ASCII go to a client that asked for them, in the few replies that may have them
     /// (RFC 6531 §3.7.4). In their place 252 or 550 answers VRFY and EXPN, and RCPT gets its 250 or 550 without the new address.
-    fn for_this_peer(&self, kind: Kind, reply: Reply) -> Reply {
+    pub(super) fn for_this_peer(&self, kind: Kind, reply: Reply) -> Reply {
         if reply.is_ascii() {
             return reply;
         }
@@ -129,7 +138,7 @@ impl Session {
         match kind {
             Kind::Connect => self.greet(now),
             Kind::Hello { extended } => self.with_subject(|session, command| {
-                if let Command::Ehlo(name) | Command::Helo(name) = command {
+                if let Command::Ehlo(name) | Command::Helo(name) | Command::Lhlo(name) = command {
                     session.say_hello(now, *name, extended);
                 }
             }),
@@ -165,7 +174,7 @@ impl Session {
             }
             Kind::Commit => {
                 self.temper.message(&self.config.limits);
-                self.reply(now, reply);
+                self.reply_to_message(now, reply);
                 self.end_transaction(now);
             }
             _ => {
@@ -175,7 +184,39 @@ impl Session {
         }
     }
 
+    /// A reply for each recipient (RFC 2033 §4.2).
+    fn commit_each(&mut self, now: Instant, answers: Vec<RecipientAnswer>) {
+        let mut answers = answers.into_iter();
+        let (mut taken, mut leave) = (false, false);
+        for _ in 0..self.envelope.recipients() {
+            let reply = match answers.next() {
+                Some(Ok(None)) => replies::QUEUED,
+                Some(Ok(Some(reply)) | Err(reply)) => self.for_this_peer(Kind::Commit, reply),
+                None => replies::LOCAL_ERROR,
+            };
+            taken |= reply.code().class() == ReplyClass::Completion;
+            leave |= reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE;
+            self.output.push(&reply);
+        }
+        self.note_output(now);
+        if leave {
+            return self.close(now, CloseReason::Refused);
+        }
+        if taken {
+            self.temper.message(&self.config.limits);
+        }
+        self.end_transaction(now);
+        if !taken {
+            self.in_vain(now);
+        }
+    }
+
     fn refuse(&mut self, now: Instant, kind: Kind, reply: &Reply) {
+        match kind {
+            Kind::Commit => return self.refuse_message(now, reply),
+            Kind::Data if self.comes_in_chunks() => return self.refuse_chunk(now, Some(reply.clone())),
+            _ => {}
+        }
         if matches!(kind, Kind::Hello { .. }) {
             self.reply_plain(now, reply);
         } else {
@@ -186,7 +227,6 @@ impl Session {
             return self.close(now, CloseReason::Refused);
         }
         match kind {
-            Kind::Commit => self.end_refused(now),
             Kind::Mail => {
                 self.go_on(now);
                 self.in_vain(now);
@@ -196,7 +236,13 @@ impl Session {
                 self.count_follower(now);
             }
             // They were counted when they came.
-            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy | Kind::Expn | Kind::Etrn | Kind::Auth => self.go_on(now),
+            Kind::Connect
+            | Kind::Hello { .. }
+            | Kind::Vrfy
+            | Kind::Expn
+            | Kind::Etrn
+            | Kind::Auth
+            | Kind::Commit => self.go_on(now),
         }
     }
 
@@ -238,6 +284,7 @@ impl Session {
 
     /// EHLO or HELO is accepted (RFC 5321 §4.1.1.1).
     pub(super) fn say_hello(&mut self, now: Instant, name: Domain<'_>, extended: bool) {
+        self.abort(AbortReason::Reset);
         self.envelope.clear();
         self.envelope.set_name(name, extended);
         let reply =
@@ -256,5 +303,15 @@ impl Session {
             (row.write_parameter)(self.offer(), &mut text);
         }
         Reply::new(ReplyCode::OK, None, text)
+    }
+}
+
+/// What one reply can tell of answers for each recipient: that of the first that was not taken, so that none is lost.
+fn for_all(answers: Vec<RecipientAnswer>) -> Verdict {
+    let first = answers.iter().position(Result::is_err).unwrap_or_default();
+    match answers.into_iter().nth(first) {
+        Some(Ok(None)) => Verdict::Accept,
+        Some(Ok(Some(reply)) | Err(reply)) => Verdict::Reply(reply),
+        None => Verdict::Reply(replies::LOCAL_ERROR),
     }
 }

@@ -126,8 +126,8 @@ impl Session {
                 self.defer_auth(now, &reply);
             }
             Verdict::Reply(reply) => self.fail_auth(now, &reply),
-            // No token of this question makes it.
-            Verdict::Accept | Verdict::AcceptAt(_) => self.defer_auth(now, &replies::AUTH_UNAVAILABLE),
+            // No token of this question makes them.
+            Verdict::Accept | Verdict::AcceptAt(_) | Verdict::Each(_) => self.defer_auth(now, &replies::AUTH_UNAVAILABLE),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Command lines: which are allowed, and what they do.
 
+use super::body::Source;
 use super::{Kind, Phase, Session};
-use crate::event::{CloseReason, Event};
+use crate::config::Protocol;
+use crate::event::{AbortReason, CloseReason, Event};
 use crate::extension::{check_mail, check_rcpt, is_offered, line_limit};
 use crate::question::{
     DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Question, Questions, RcptToken, VrfyToken,
@@ -9,8 +11,8 @@ use crate::question::{
 use crate::replies;
 use crate::table::{self, Cell, State};
 use ehlo_codec::{
-    ClientId, Command, CommandLine, Extension, ForwardPath, Framed, LineFault, LineFramer, MailParams, ParamFault,
-    Priority, RcptParams, Reply, ReplyCode, ReversePath, SyntaxError, Verb,
+    BodyType, ClientId, Command, CommandLine, DataDecoder, Extension, ForwardPath, Framed, LineFault, LineFramer,
+    MailParams, ParamFault, Priority, RcptParams, Reply, ReplyCode, ReversePath, SyntaxError, Verb,
 };
 use std::time::Instant;
 
@@ -49,6 +51,10 @@ impl Session {
         let command = CommandLine::split(line);
         let length = line.len() + "\r\n".len();
         if length > self.config.limits.command_line && length > line_limit(self.offer(), command.verb) {
+            if command.verb == Some(Verb::Bdat) && self.config.chunking {
+                // Its chunk may be on its way.
+                return self.close_with(now, &replies::LINE_TOO_LONG, CloseReason::OutOfStep);
+            }
             return self.refuse_command(now, command.verb, &replies::LINE_TOO_LONG);
         }
         let Some(verb) = command.verb else {
@@ -57,8 +63,9 @@ impl Session {
             }
             return self.bad_command(now, &SyntaxError::UnknownCommand.reply());
         };
-        let row = table::row_of(verb).filter(|_| self.is_on(verb));
-        let Some(row) = row else { return self.bad_command(now, &replies::NOT_IMPLEMENTED) };
+        let Some(row) = table::row_of(verb).filter(|_| self.is_on(verb)) else {
+            return self.refuse_unknown(now, verb);
+        };
         let refusal = match row.cells[state as usize] {
             _ if self.needs_tls(verb) && state != State::Refused => Some(replies::TLS_FIRST),
             // RFC 3207 §4.2: a client must not, and the RFC names no reply.
@@ -68,15 +75,21 @@ impl Session {
             Cell::Allow if self.needs_auth(verb) => Some(replies::AUTH_REQUIRED),
             Cell::Allow => None,
             Cell::WithinTransaction => Some(replies::WITHIN_TRANSACTION),
+            Cell::NeedsHello if self.config.protocol == Protocol::Lmtp => Some(replies::LHLO_FIRST),
             Cell::NeedsHello => Some(replies::HELLO_FIRST),
             Cell::NeedsMail => Some(replies::MAIL_FIRST),
             Cell::Nested => Some(replies::NESTED_MAIL),
             Cell::NeedsRecipient => Some(replies::NO_RECIPIENTS),
             Cell::NeedsQuit if self.takes_no_mail => Some(replies::NEVER_TAKES_MAIL),
+            Cell::WithinChunks => Some(replies::WITHIN_CHUNKS),
+            Cell::NeedsReset => Some(replies::CHUNK_FAILED),
             Cell::NeedsQuit => Some(replies::REFUSED_SESSION),
         };
         if verb == Verb::Mail {
             self.temper.mail(&self.config.limits);
+        }
+        if verb == Verb::Bdat {
+            return self.bdat(now, &command, state, refusal);
         }
         if let Some(reply) = refusal {
             return if matches!(verb, Verb::Rcpt | Verb::Data) {
@@ -96,11 +109,16 @@ impl Session {
 
     fn obey(&mut self, now: Instant, line: &[u8], state: State, command: &Command<'_>) {
         match command {
-            Command::Ehlo(name) => self.hello(now, line, *name, true),
+            Command::Ehlo(name) | Command::Lhlo(name) => self.hello(now, line, *name, true),
             Command::Helo(name) => self.hello(now, line, *name, false),
             Command::Mail { from, params } => self.mail(now, line, *from, params),
             Command::Rcpt { to, params } => self.rcpt(now, line, *to, params),
+            // RFC 3030 §3.
+            Command::Data if self.envelope.declared.body == BodyType::BinaryMime => {
+                self.refuse_follower(now, &replies::BINARY_BY_BDAT);
+            }
             Command::Data => {
+                self.source = Source::Data(DataDecoder::new());
                 if self.config.questions.contains(Questions::DATA) {
                     let token = self.ask(now, Kind::Data);
                     self.events.push(Event::Ask(Question::Data(DataToken(token))));
@@ -109,6 +127,7 @@ impl Session {
                 }
             }
             Command::Rset => {
+                self.abort(AbortReason::Reset);
                 self.envelope.clear();
                 self.reply(now, &replies::OK);
                 self.enter(now, if state == State::Greeted { State::Greeted } else { State::Ready });
@@ -134,10 +153,21 @@ impl Session {
                 let token = self.ask(now, Kind::Etrn);
                 self.events.push(Event::Ask(Question::Etrn(EtrnToken(token))));
             }
-            Command::Quit => self.close_with(now, &replies::BYE, CloseReason::Quit),
+            Command::Quit => {
+                self.abort(AbortReason::Reset);
+                self.close_with(now, &replies::BYE, CloseReason::Quit);
+            }
             Command::StartTls => self.start_tls(now),
             Command::Auth { mechanism, initial_response } => self.begin_auth(now, *mechanism, *initial_response),
             // Verbs without a row do not come here.
+            _ => self.bad_command(now, &replies::NOT_IMPLEMENTED),
+        }
+    }
+
+    fn refuse_unknown(&mut self, now: Instant, verb: Verb) {
+        match verb {
+            // RFC 2033 §4.1.
+            Verb::Ehlo | Verb::Helo => self.refuse_command(now, Some(verb), &replies::LMTP_ONLY),
             _ => self.bad_command(now, &replies::NOT_IMPLEMENTED),
         }
     }
@@ -256,6 +286,9 @@ impl Session {
     fn is_on(&self, verb: Verb) -> bool {
         match verb {
             Verb::Starttls => self.config.tls.has_starttls(),
+            Verb::Bdat => self.config.chunking,
+            Verb::Ehlo | Verb::Helo => self.config.protocol != Protocol::Lmtp,
+            Verb::Lhlo => self.config.protocol == Protocol::Lmtp,
             Verb::Expn => self.config.expn,
             Verb::Etrn => self.config.etrn,
             Verb::Auth => self.has_auth(),
@@ -290,7 +323,7 @@ impl Session {
         self.count_follower(now);
     }
 
-    /// A RCPT or DATA was refused, by the application or for what happened before it.
+    /// A RCPT, DATA or BDAT was refused, by the application or for what happened before it.
     pub(super) fn count_follower(&mut self, now: Instant) {
         if self.temper.follower() {
             self.close_with(now, &replies::TOO_MANY_ERRORS, CloseReason::TooManyErrors);
@@ -304,9 +337,9 @@ impl Session {
         }
     }
 
-    /// Refuses a command, and the session if that was one too many. No reply to EHLO or HELO has an enhanced code (RFC 2034 §4).
+    /// Refuses a command, and the session if that was one too many. No reply to EHLO, HELO or LHLO has an enhanced code (RFC 2034 §4).
     fn refuse_command(&mut self, now: Instant, verb: Option<Verb>, reply: &Reply) {
-        if matches!(verb, Some(Verb::Ehlo | Verb::Helo)) {
+        if matches!(verb, Some(Verb::Ehlo | Verb::Helo | Verb::Lhlo)) {
             self.reply_plain(now, reply);
         } else {
             self.reply(now, reply);

@@ -65,7 +65,7 @@ impl Session {
 
     /// Whether the command has to wait for TLS: each but four (RFC 3207 §4).
     pub(super) fn needs_tls(&self, verb: Verb) -> bool {
-        let allowed = matches!(verb, Verb::Noop | Verb::Ehlo | Verb::Starttls | Verb::Quit);
+        let allowed = matches!(verb, Verb::Noop | Verb::Ehlo | Verb::Lhlo | Verb::Starttls | Verb::Quit);
         self.config.tls == TlsMode::Required && self.tls.is_none() && !allowed
     }
 

@@ -5,12 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use ehlo_server::codec::{Reply, ReplyClass};
-use ehlo_server::{Answer, AuthToken, CommitToken, DataToken, Pending, Question};
+use ehlo_server::{Answer, AuthToken, CommitToken, DataToken, Pending, Protocol, Question};
 
 use super::{Body, Connection};
 use crate::auth::LaterAuth;
 use crate::policy::{self, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};
-use crate::sink::{BodySink as _, MessageContext, storage_reply};
+use crate::sink::{BodySink as _, Commit, MessageContext, storage_reply};
 
 /// A question that the session waits with.
 pub(super) enum Open {
@@ -101,52 +101,55 @@ impl<P: Policy> Connection<P> {
                     self.open = Some(Open::Sink(token));
                     Poll::Pending
                 }
-                Poll::Ready(result) => {
-                    self.committed(now, token, result);
+                Poll::Ready(commit) => {
+                    self.committed(now, token, commit);
                     Poll::Ready(true)
                 }
             },
         }
     }
 
-    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
-        match &self.body {
-            Body::Open => self.sink.poll_commit(cx),
-            Body::Failed(reply) => Poll::Ready(Err(reply.clone())),
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Commit> {
+        match self.body {
+            Body::Open if self.config.protocol == Protocol::Lmtp => self.sink.poll_commit_each(cx),
+            Body::Open => self.sink.poll_commit(cx).map(Commit::Same),
             Body::None => {
-                debug_assert!(false, "a message is committed after it has begun");
-                Poll::Ready(Err(storage_reply(&std::io::ErrorKind::BrokenPipe.into())))
+                debug_assert!(false, "a message is committed after it has begun, and if its sink has not failed");
+                Poll::Ready(Commit::Same(Err(storage_reply(&std::io::ErrorKind::BrokenPipe.into()))))
             }
         }
     }
 
-    fn committed(&mut self, now: Instant, token: CommitToken, result: Result<Option<Reply>, Reply>) {
+    fn committed(&mut self, now: Instant, token: CommitToken, commit: Commit) {
         let Pending::Commit { size } = self.session.pending() else { return };
         self.body = Body::None;
+        let recipients = self.session.envelope().recipient_count();
+        // How many have it, and with what code the first of the others has not.
+        let (taken, code) = match &commit {
+            Commit::Same(Ok(_)) => (recipients, None),
+            Commit::Same(Err(reply)) => (0, Some(reply.code())),
+            Commit::Each(answers) => {
+                let mut answers = answers.iter().take(recipients);
+                let taken = answers.clone().filter(|answer| answer.is_ok()).count();
+                (taken, answers.find_map(|answer| answer.as_ref().err()).map(Reply::code))
+            }
+        };
         let hub = self.slot.hub();
-        let answer = match result {
-            Ok(reply) => {
-                hub.messages.fetch_add(1, Ordering::Relaxed);
-                hub.bytes.fetch_add(size, Ordering::Relaxed);
-                tracing::debug!(
-                    connection = self.slot.id(),
-                    size,
-                    recipients = self.session.envelope().recipient_count(),
-                    "message accepted"
-                );
-                match reply {
-                    Some(reply) => token.accept_with(reply),
-                    None => token.accept(),
-                }
-            }
-            Err(reply) => {
-                hub.refused_messages.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(connection = self.slot.id(), size, code = reply.code().get(), "message refused");
-                match reply.code().class() {
-                    ReplyClass::PermanentFailure => token.reject(reply),
-                    _ => token.defer(reply),
-                }
-            }
+        let (connection, code) = (self.slot.id(), code.map(|code| code.get()));
+        if taken > 0 {
+            hub.messages.fetch_add(1, Ordering::Relaxed);
+            hub.bytes.fetch_add(size, Ordering::Relaxed);
+            tracing::debug!(connection, size, recipients, taken, code, "message accepted");
+        } else {
+            hub.refused_messages.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(connection, size, code, "message refused");
+        }
+        let answer = match commit {
+            Commit::Same(Ok(Some(reply))) => token.accept_with(reply),
+            Commit::Same(Ok(None)) => token.accept(),
+            Commit::Same(Err(reply)) if reply.code().class() == ReplyClass::PermanentFailure => token.reject(reply),
+            Commit::Same(Err(reply)) => token.defer(reply),
+            Commit::Each(answers) => token.per_recipient(answers),
         };
         self.resolve(now, answer);
     }
@@ -209,13 +212,14 @@ impl<P: Policy> Connection<P> {
         debug_assert!(result.is_ok(), "an answer is given while its question is open");
     }
 
-    /// Has the sink begin the message, while DATA can still be refused.
+    /// Has the sink begin the message, while DATA or its first chunk can still be refused.
     fn begin(&mut self, token: DataToken) -> Answer {
         let message = MessageContext {
             peer: self.transport.peer(),
             hostname: self.config.hostname(),
             envelope: self.session.envelope(),
             tls: self.session.tls(),
+            protocol: self.config.protocol,
         };
         match self.sink.begin(&message) {
             Ok(()) => {
@@ -231,7 +235,7 @@ impl<P: Policy> Connection<P> {
     pub(super) fn write_body(&mut self, cx: &mut Context<'_>, now: Instant, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() {
-            match self.poll_sink(cx, &bytes[taken..]) {
+            match self.poll_sink(cx, now, &bytes[taken..]) {
                 Poll::Ready(length) => taken += length,
                 Poll::Pending => {
                     self.paused = true;
@@ -244,11 +248,11 @@ impl<P: Policy> Connection<P> {
     }
 
     /// Hands the sink what it is owed.
-    pub(super) fn pay_sink(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn pay_sink(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         while !self.carry.owed().is_empty() {
             // The bytes are set aside, for the sink is called with the connection.
             let carry = std::mem::take(&mut self.carry);
-            let result = self.poll_sink(cx, carry.owed());
+            let result = self.poll_sink(cx, now, carry.owed());
             self.carry = carry;
             self.carry.pay(&mut self.slot, ready!(result));
         }
@@ -256,23 +260,24 @@ impl<P: Policy> Connection<P> {
     }
 
     /// Hands over some bytes; gives how many were taken. What nobody wants any more is taken by nobody.
-    fn poll_sink(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
+    fn poll_sink(&mut self, cx: &mut Context<'_>, now: Instant, bytes: &[u8]) -> Poll<usize> {
         if !matches!(self.body, Body::Open) {
             return Poll::Ready(bytes.len());
         }
         match ready!(self.sink.poll_write(cx, bytes)) {
             // One that takes nothing and says so would be asked for ever.
-            Ok(0) => self.fail_sink(&std::io::ErrorKind::WriteZero.into()),
+            Ok(0) => self.fail_sink(now, &std::io::ErrorKind::WriteZero.into()),
             Ok(taken) => return Poll::Ready(taken.min(bytes.len())),
-            Err(error) => self.fail_sink(&error),
+            Err(error) => self.fail_sink(now, &error),
         }
         Poll::Ready(bytes.len())
     }
 
-    fn fail_sink(&mut self, error: &std::io::Error) {
+    fn fail_sink(&mut self, now: Instant, error: &std::io::Error) {
         tracing::warn!(connection = self.slot.id(), %error, "the sink failed at a message");
         self.sink.abort();
-        self.body = Body::Failed(storage_reply(error));
+        self.body = Body::None;
+        self.session.body_failed(now, storage_reply(error));
     }
 
     /// The message won't be committed.

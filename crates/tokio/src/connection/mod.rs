@@ -19,7 +19,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ehlo_sasl::ServerExchange;
-use ehlo_server::codec::Reply;
 use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Reason, Session, Shutdown};
 
 use self::decide::Open;
@@ -60,10 +59,8 @@ fn clock() -> Instant {
 enum Body {
     /// There is none.
     None,
-    /// The sink has begun it.
+    /// The sink has begun it, and has not failed.
     Open,
-    /// The sink has failed at it; this will be the reply.
-    Failed(Reply),
 }
 
 /// What a connection is served with.
@@ -298,14 +295,14 @@ impl<P: Policy> Connection<P> {
     fn on_event(&mut self, cx: &mut Context<'_>, now: Instant, event: Event<'_>) {
         match event {
             Event::Ask(question) => self.ask(cx, now, question),
-            // The sink has begun it when DATA was accepted.
+            // The sink has begun it when DATA, or the first chunk, was accepted.
             Event::BodyStart => {}
             Event::Body(_) => debug_assert!(false, "a body comes out of input only"),
             Event::BodyAborted(reason) => {
                 tracing::debug!(connection = self.slot.id(), ?reason, "message aborted");
                 let hub = self.slot.hub();
                 let count = match reason {
-                    AbortReason::TooLarge | AbortReason::BareLineEnd => &hub.refused_messages,
+                    AbortReason::TooLarge | AbortReason::BareLineEnd | AbortReason::NotStored => &hub.refused_messages,
                     _ => &hub.aborted_messages,
                 };
                 count.fetch_add(1, Ordering::Relaxed);
@@ -337,13 +334,15 @@ impl<P: Policy> Connection<P> {
                 Poll::Ready(true) => continue,
                 Poll::Ready(false) => {}
             }
-            if !self.carry.owed().is_empty() && self.pay_sink(cx).is_pending() {
+            if !self.carry.owed().is_empty() && self.pay_sink(cx, now).is_pending() {
                 return;
             }
-            if std::mem::take(&mut self.paused) {
+            let resumed = std::mem::take(&mut self.paused);
+            if resumed {
                 self.session.body_resumed(now);
             }
-            if self.carry.is_empty() || !self.session.wants_input() {
+            // Behind a pause the session may go on without input.
+            if (self.carry.is_empty() && !resumed) || !self.session.wants_input() {
                 return;
             }
             let (bytes, start) = self.carry.take();

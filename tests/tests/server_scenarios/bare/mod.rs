@@ -31,7 +31,7 @@ pub(crate) struct LoggedReply {
     pub(crate) cause: Cause,
     /// The text is the application's, not the session's.
     pub(crate) foreign: bool,
-    /// 354 was sent, and no reply since.
+    /// 354 was sent, and no command came since.
     pub(crate) in_message: bool,
     /// 334 was sent, and no reply since.
     pub(crate) in_exchange: bool,
@@ -76,6 +76,8 @@ struct Bare<'s> {
     delayed: bool,
     /// The peer has just read something.
     took: bool,
+    /// The session is to be called again, if with no input.
+    again: bool,
     /// How much of the output has been looked at.
     looked_at: usize,
     /// The code of a reply whose last line has not come.
@@ -124,6 +126,7 @@ pub(crate) fn play(scenario: &Scenario, plan: &Plan) -> Result<Run, String> {
         reading: true,
         delayed: false,
         took: false,
+        again: false,
         looked_at: 0,
         open_reply: None,
         partial: Vec::new(),
@@ -185,7 +188,14 @@ impl<'s> Bare<'s> {
                 self.session.shutdown(self.now, *how);
             }
             Act::PauseBody => self.session.body_paused(self.now),
-            Act::ResumeBody => self.session.body_resumed(self.now),
+            Act::ResumeBody => {
+                self.session.body_resumed(self.now);
+                self.again = true;
+            }
+            Act::FailBody(reply) => {
+                self.session.body_failed(self.now, reply.clone());
+                self.again = true;
+            }
             Act::StopReading => (self.reading, self.delayed) = (false, true),
             Act::Read => self.reading = true,
             Act::Tls => {
@@ -242,7 +252,10 @@ impl<'s> Bare<'s> {
                 self.event(event, &[])?;
                 continue;
             }
-            self.check_quiet()?;
+            let again = std::mem::take(&mut self.again);
+            if !again {
+                self.check_quiet()?;
+            }
             if let Some(piece) = self.pending.front().copied() {
                 if self.closed {
                     self.pending.clear();
@@ -253,6 +266,10 @@ impl<'s> Bare<'s> {
                         return Ok(());
                     }
                 }
+                continue;
+            }
+            if again {
+                self.feed(b"")?;
                 continue;
             }
             if self.eof == Eof::Coming {
@@ -269,11 +286,13 @@ impl<'s> Bare<'s> {
 
     /// Gives a piece to the session. Gives whether that changed anything.
     fn feed(&mut self, piece: &'s [u8]) -> Result<bool, String> {
-        let wanted = self.session.wants_input();
+        let (wanted, in_body) = (self.session.wants_input(), self.session.in_message());
         let Step { used, event } = self.session.handle_input(self.now, piece);
         self.ensure(used <= piece.len(), "no more used than there was")?;
         let rest = &piece[used..];
-        if let (Cuts::Every(1), [byte]) = (&self.plan.cuts, &piece[..used]) {
+        // What is in a message or chunk is no command.
+        if let (Cuts::Every(1), [byte], false) = (&self.plan.cuts, &piece[..used], in_body) {
+            self.in_message = false;
             self.next_command.push(*byte);
             if *byte == b'\n' {
                 self.command = std::mem::take(&mut self.next_command);
@@ -283,6 +302,7 @@ impl<'s> Bare<'s> {
             self.cause = Cause::Peer;
         }
         let changed = used > 0 || event.is_some();
+        self.again = event.is_some();
         let stopped = event.is_none() && !rest.is_empty();
         self.ensure(!stopped || !self.session.wants_input(), "all input used unless something is waited for")?;
         self.ensure(wanted || !changed, "no input used while none is wanted")?;
@@ -312,7 +332,6 @@ impl<'s> Bare<'s> {
             Event::BodyStart => {
                 self.ensure(self.message == Message::None, "one message at a time")?;
                 self.message = Message::Coming;
-                self.in_message = true;
                 self.body.clear();
             }
             Event::StartTls => {
@@ -324,8 +343,10 @@ impl<'s> Bare<'s> {
                 self.ensure(!piece.is_empty(), "no empty piece of a body")?;
                 let (all, part) = (input.as_ptr_range(), piece.as_ptr_range());
                 let inside = all.start <= part.start && part.end <= all.end;
-                // A CR behind a stuffed dot is held back until it is clear that it does not end the message.
-                self.ensure(inside || piece == b"\r", "a piece of a body that lies in the input")?;
+                // A CR behind a stuffed dot is held back until it is clear that it does not end the message; and either is put in where
+                // bare line ends are made CRLF.
+                let put_in = matches!(piece, b"\r" | b"\n");
+                self.ensure(inside || put_in, "a piece of a body that lies in the input")?;
                 self.body.extend_from_slice(piece);
             }
             Event::BodyAborted(reason) => {
@@ -373,7 +394,8 @@ impl<'s> Bare<'s> {
         let Some(answer) = answer(question, verdict) else {
             return self.fail("another one", "an answer that this question can have");
         };
-        self.foreign = matches!(verdict, Verdict::AcceptWith(_) | Verdict::Reject(_) | Verdict::Defer(_));
+        self.foreign =
+            matches!(verdict, Verdict::AcceptWith(_) | Verdict::Reject(_) | Verdict::Defer(_) | Verdict::Each(_));
         let result = self.session.resolve(self.now, answer);
         if commit && result.is_ok() {
             self.message = Message::None;
@@ -474,8 +496,8 @@ impl<'s> Bare<'s> {
                 in_exchange: self.in_exchange,
                 command: self.command.clone(),
             });
-            self.in_message = false;
             self.in_exchange = code == "334";
+            self.in_message |= text.starts_with("354");
         }
         self.see(&Seen::Reply(text)).map(|_| ())
     }

@@ -69,6 +69,10 @@ pub(super) fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
             _ => None,
         },
         (Question::Rcpt(token), Some(reply)) => Some(token.accept_with(reply.clone())),
+        (Question::Commit(token), None) if matches!(verdict, Verdict::Each(_)) => match verdict {
+            Verdict::Each(answers) => Some(token.per_recipient(answers.clone())),
+            _ => None,
+        },
         (Question::Commit(token), Some(reply)) => Some(token.accept_with(reply.clone())),
         (Question::Vrfy(token), Some(reply)) => Some(token.accept_with(reply.clone())),
         (Question::Expn(token), Some(reply)) => Some(token.accept_with(reply.clone())),

@@ -15,9 +15,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use ehlo_server::Shutdown;
-use ehlo_server::codec::Reply;
 use ehlo_tokio::ehlo_sasl::Mechanism;
-use ehlo_tokio::{Listener, Server};
+use ehlo_tokio::{Commit, Listener, Server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc as channel, oneshot};
 
@@ -101,7 +100,7 @@ fn play_as(scenario: &Scenario, setup: &Setup, patience: usize) -> Result<(), St
 /// Where an answer goes.
 enum Asked {
     Policy(oneshot::Sender<Verdict>),
-    Sink(oneshot::Sender<Result<Option<Reply>, Reply>>),
+    Sink(oneshot::Sender<Commit>),
 }
 
 struct Run<'s> {
@@ -309,10 +308,11 @@ impl Run<'_> {
                 }
             }
             Act::PauseBody => lock(&self.shared).paused = true,
-            Act::ResumeBody => {
+            Act::ResumeBody | Act::FailBody(_) => {
                 let waker = {
                     let mut shared = lock(&self.shared);
                     shared.paused = false;
+                    shared.failing = matches!(act, Act::FailBody(_));
                     shared.waker.take()
                 };
                 if let Some(waker) = waker {
@@ -474,9 +474,10 @@ impl Run<'_> {
                 self.envelope = None;
                 Ok(answer
                     .send(match verdict {
-                        Verdict::Accept => Ok(None),
-                        Verdict::AcceptWith(reply) => Ok(Some(reply.clone())),
-                        Verdict::Reject(reply) | Verdict::Defer(reply) => Err(reply.clone()),
+                        Verdict::Accept => Commit::Same(Ok(None)),
+                        Verdict::AcceptWith(reply) => Commit::Same(Ok(Some(reply.clone()))),
+                        Verdict::Reject(reply) | Verdict::Defer(reply) => Commit::Same(Err(reply.clone())),
+                        Verdict::Each(answers) => Commit::Each(answers.clone()),
                         _ => return Err("a commit cannot be answered like that".to_owned()),
                     })
                     .is_ok())

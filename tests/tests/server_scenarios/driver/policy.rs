@@ -10,7 +10,7 @@ use ehlo_server::codec::Reply;
 use ehlo_server::{EnvelopeView, Pending, Questions};
 use ehlo_tokio::auth::{Attempt, AuthDecision, Authenticator};
 use ehlo_tokio::ehlo_sasl::{Answer, Mechanism, Request};
-use ehlo_tokio::{BodySink, Decision, Etrn, Expn, Hello, Mail, MessageContext, Policy, Rcpt, Vrfy};
+use ehlo_tokio::{BodySink, Commit, Decision, Etrn, Expn, Hello, Mail, MessageContext, Policy, Rcpt, Vrfy};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::bare::{show, show_envelope};
@@ -22,7 +22,7 @@ pub(super) enum Told {
     /// A question, and where the answer goes unless it was given at once.
     Ask(String, Option<oneshot::Sender<Verdict>>),
     Begin(String),
-    Commit(oneshot::Sender<Result<Option<Reply>, Reply>>),
+    Commit(oneshot::Sender<Commit>),
     Aborted,
     /// The connection is no more.
     Gone,
@@ -45,6 +45,8 @@ impl Told {
 pub(super) struct Shared {
     pub(super) body: Vec<u8>,
     pub(super) paused: bool,
+    /// The sink fails when it is called next.
+    pub(super) failing: bool,
     pub(super) waker: Option<Waker>,
 }
 
@@ -183,7 +185,7 @@ pub(super) struct Sink {
     tell: channel::UnboundedSender<Told>,
     shared: Arc<Mutex<Shared>>,
     most: usize,
-    commit: Option<oneshot::Receiver<Result<Option<Reply>, Reply>>>,
+    commit: Option<oneshot::Receiver<Commit>>,
     /// The commit will never be answered.
     lost: bool,
 }
@@ -202,12 +204,22 @@ impl BodySink for Sink {
             shared.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        if std::mem::take(&mut shared.failing) {
+            return Poll::Ready(Err(std::io::ErrorKind::StorageFull.into()));
+        }
         let taken = bytes.len().min(self.most);
         shared.body.extend_from_slice(&bytes[..taken]);
         Poll::Ready(Ok(taken))
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
+        self.poll_commit_each(cx).map(|commit| match commit {
+            Commit::Same(result) => result,
+            other => panic!("{other:?} under SMTP"),
+        })
+    }
+
+    fn poll_commit_each(&mut self, cx: &mut Context<'_>) -> Poll<Commit> {
         if self.lost {
             return Poll::Pending;
         }
