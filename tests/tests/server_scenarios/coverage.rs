@@ -16,7 +16,6 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
         "421 4.7.0 Commands in clear behind STARTTLS, closing",
         "depends on how the stream is cut, which no other reply does; crates/server/tests/starttls.rs has it in each way",
     ),
-    ("501 5.5.4 Chunk size is malformed", "answers a command that this server does not implement"),
     ("501 5.5.4 URI is malformed", "answers a command that this server does not implement"),
 ];
 
