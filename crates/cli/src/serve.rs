@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ehlo_load::integrity::Stored;
 use ehlo_load::{MessageId, ledger};
-use ehlo_tokio::ehlo_server::{Config, TlsMode};
+use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
 use ehlo_tokio::tls::TlsConfig;
 use ehlo_tokio::{AcceptAll, ConnectionLimits, Listener, Server, Summary, Workers};
@@ -30,6 +30,9 @@ const BACKLOG: u32 = 4096;
 
 /// File descriptors that are not connections: listeners, event queues, files of a maildir, and a reserve.
 const OTHER_FILES: u64 = 128;
+
+/// The port of SMTP (RFC 5321 §2.1).
+const SMTP_PORT: u16 = 25;
 
 /// Body bytes that `--store memory` keeps.
 const MEMORY: usize = 1 << 30;
@@ -95,6 +98,10 @@ pub(crate) struct Args {
     /// Where --store verify writes its records when the server ends
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+
+    /// Speak LMTP (RFC 2033) in place of SMTP: LHLO, and a reply for each recipient. Not on port 25
+    #[arg(long)]
+    lmtp: bool,
 
     /// The server's name in its greeting: a domain, or an address in brackets
     #[arg(long, value_name = "NAME", default_value = "localhost")]
@@ -210,6 +217,11 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
             "other hosts can reach {address}, and this server takes mail from anybody for anybody; if that is meant, say --allow-remote"
         )));
     }
+    if args.lmtp
+        && let Some(address) = args.listen.iter().chain(&args.listen_tls).find(|address| address.port() == SMTP_PORT)
+    {
+        return Err(Failure::Usage(format!("{address}: LMTP must not be spoken on port 25 (RFC 2033 §5)")));
+    }
     if args.ledger.is_some() && args.store != StoreKind::Verify {
         return Err(Failure::Usage("--ledger needs --store verify".to_owned()));
     }
@@ -248,6 +260,9 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
 fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     let mut config = Config::new(&args.hostname)
         .map_err(|error| Failure::Usage(format!("--hostname {}: {error}", args.hostname)))?;
+    if args.lmtp {
+        config.protocol = Protocol::Lmtp;
+    }
     config.limits.message_size = args.max_size;
     config.limits.recipients = args.max_recipients as usize;
     config.limits.transactions = args.max_messages;

@@ -213,3 +213,28 @@ fn help_version_and_completions_are_there() {
         assert!(text(&output.stdout).contains("max-recipients"), "{shell}");
     }
 }
+
+#[test]
+fn lmtp_has_its_hello_and_a_reply_for_each_recipient() {
+    let server = Server::start(&["--lmtp", "--hostname", "mx.example"]);
+    let mut client = server.connect();
+    client.expect("220 mx.example LMTP");
+    client.say("EHLO client.example\r\n", "500");
+    client.say("LHLO client.example\r\n", "250");
+    client.say("MAIL FROM:<a@b>\r\n", "250");
+    client.say("RCPT TO:<c@d>\r\n", "250");
+    client.say("RCPT TO:<e@f>\r\n", "250");
+    client.say("BDAT 3 LAST\r\nx\r\n", "250");
+    client.expect("250");
+    client.say("QUIT\r\n", "221");
+    server.signal(Signal::TERM);
+    let (status, errors) = server.finished();
+    assert!(status == Some(0) && errors.starts_with("ehlo serve: 1 messages accepted (3 bytes)"), "{errors}");
+}
+
+#[test]
+fn lmtp_is_not_spoken_on_port_25() {
+    let output = ehlo().args(["serve", "--lmtp", "--listen", "127.0.0.1:25"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("RFC 2033"), "{}", text(&output.stderr));
+}

@@ -106,7 +106,7 @@ pub struct Config {
     pub eight_bit_mime: bool,
     /// Whether CHUNKING is offered, and BDAT known (RFC 3030 §2). Default: yes.
     pub chunking: bool,
-    /// Whether BINARYMIME is offered, together with CHUNKING and 8BITMIME, and not without (RFC 3030 §3). Default: yes.
+    /// Whether BINARYMIME is offered, together with CHUNKING and not without (RFC 3030 §3). Default: yes.
     pub binary_mime: bool,
     /// Whether ENHANCEDSTATUSCODES is offered, and replies carry them (RFC 2034).
     pub enhanced_status_codes: bool,

@@ -79,8 +79,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
     // RFC 3030 §2.
     plain(Extension::Chunking, |o| o.config.chunking),
-    // RFC 3030 §3: only with CHUNKING; and its parameter is that of 8BITMIME.
-    Row { longer: &[(Verb::Mail, 16)], ..plain(Extension::BinaryMime, |o| has_binary_mime(o.config)) },
+    // RFC 3030 §3: only with CHUNKING.
+    Row {
+        longer: &[(Verb::Mail, 16)],
+        mail: &[MailParameter { keyword: "BODY", check: body }],
+        ..plain(Extension::BinaryMime, |o| has_binary_mime(o.config))
+    },
     // RFC 6531 §3.1; it needs 8BITMIME.
     Row {
         longer: &[(Verb::Mail, 10)],
@@ -242,13 +246,14 @@ fn size(offer: Offer<'_>, params: &MailParams<'_>) -> Result<(), Reply> {
 }
 
 const fn has_binary_mime(config: &Config) -> bool {
-    config.chunking && config.eight_bit_mime && config.binary_mime
+    config.chunking && config.binary_mime
 }
 
 /// `body-value ::= "7BIT" / "8BITMIME" / "BINARYMIME"` (RFC 6152 §2, RFC 3030 §3).
 fn body(offer: Offer<'_>, params: &MailParams<'_>) -> Result<(), Reply> {
     match params.body() {
         Some(BodyType::BinaryMime) if !has_binary_mime(offer.config) => Err(replies::BAD_BODY),
+        Some(BodyType::EightBitMime) if !offer.config.eight_bit_mime => Err(replies::BAD_BODY),
         _ => Ok(()),
     }
 }

@@ -76,7 +76,7 @@ replies! {
     NEVER_TAKES_MAIL = 521 (5, 3, 2) "Host does not accept mail; say QUIT";
     TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
     BAD_SUBMITTER = 501 (5, 5, 4) "AUTH must be the xtext of a mailbox, or <>";
-    BAD_BODY = 501 (5, 5, 4) "BODY=BINARYMIME is not on offer";
+    BAD_BODY = 501 (5, 5, 4) "That kind of BODY is not on offer";
     UNKNOWN_PARAMETER = 555 (5, 5, 4) "Parameter not recognized";
     NON_ASCII_SENDER = 550 (5, 6, 7) "Sender address has characters beyond ASCII, and MAIL no SMTPUTF8";
     NON_ASCII_RECIPIENT = 553 (5, 6, 7) "Recipient address has characters beyond ASCII, and MAIL had no SMTPUTF8";

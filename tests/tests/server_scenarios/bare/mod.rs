@@ -256,6 +256,11 @@ impl<'s> Bare<'s> {
             if !again {
                 self.check_quiet()?;
             }
+            // Byte by byte it is called without any first, so that the end of a chunk and the next command can be told apart.
+            if again && matches!(self.plan.cuts, Cuts::Every(1)) {
+                self.feed(b"")?;
+                continue;
+            }
             if let Some(piece) = self.pending.front().copied() {
                 if self.closed {
                     self.pending.clear();
@@ -306,7 +311,9 @@ impl<'s> Bare<'s> {
         let stopped = event.is_none() && !rest.is_empty();
         self.ensure(!stopped || !self.session.wants_input(), "all input used unless something is waited for")?;
         self.ensure(wanted || !changed, "no input used while none is wanted")?;
-        self.pending.pop_front();
+        if !piece.is_empty() {
+            self.pending.pop_front();
+        }
         if !rest.is_empty() {
             self.pending.push_front(rest);
         }
