@@ -7,8 +7,7 @@ use std::time::Duration;
 use ehlo_server::codec::{EnhancedCode, FutureRelease, Priority, Reply, ReplyCode, Timestamp};
 use ehlo_server::{
     AbortReason, AuthMechanism, BareLineEnds, CloseReason, Config, MechanismNeeds, Protocol, Questions, Reason,
-    RecipientAnswer, Shutdown,
-    Solicitations, TlsMode,
+    RecipientAnswer, Shutdown, Solicitations, TlsMode,
 };
 
 use crate::escape::unescape;

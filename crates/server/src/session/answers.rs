@@ -236,13 +236,9 @@ impl Session {
                 self.count_follower(now);
             }
             // They were counted when they came.
-            Kind::Connect
-            | Kind::Hello { .. }
-            | Kind::Vrfy
-            | Kind::Expn
-            | Kind::Etrn
-            | Kind::Auth
-            | Kind::Commit => self.go_on(now),
+            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy | Kind::Expn | Kind::Etrn | Kind::Auth | Kind::Commit => {
+                self.go_on(now)
+            }
         }
     }
 

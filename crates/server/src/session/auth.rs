@@ -127,7 +127,9 @@ impl Session {
             }
             Verdict::Reply(reply) => self.fail_auth(now, &reply),
             // No token of this question makes them.
-            Verdict::Accept | Verdict::AcceptAt(_) | Verdict::Each(_) => self.defer_auth(now, &replies::AUTH_UNAVAILABLE),
+            Verdict::Accept | Verdict::AcceptAt(_) | Verdict::Each(_) => {
+                self.defer_auth(now, &replies::AUTH_UNAVAILABLE)
+            }
         }
     }
 
