@@ -58,6 +58,13 @@ pub(crate) fn text_of(rest: &[u8]) -> Option<(&[u8], bool)> {
     end.starts_with(b"\r\n").then(|| (text, text.is_ascii()))
 }
 
+/// The length of the line at the front of `rest`, CRLF not counted, where nothing stands in it that may not. `None` says nothing about others.
+#[inline]
+pub(crate) fn whole_line(rest: &[u8]) -> Option<usize> {
+    let (end, _) = find_control(rest)?;
+    rest.get(end..)?.starts_with(b"\r\n").then_some(end)
+}
+
 /// What stands before the first CR or LF.
 #[inline]
 pub(crate) fn until_line_end(text: &[u8]) -> &[u8] {
@@ -108,6 +115,8 @@ mod tests {
             let line = [b"250 ", &text[..], b"\r\n"].concat();
             assert_eq!(text_of(&line), Some((&text[..], true)));
             assert_eq!(until_line_end(&line[PREFIX..]), &text[..]);
+            let more = [&line[..], b"250 HELP\r\n"].concat();
+            assert_eq!(whole_line(&more), Some(line.len() - 2));
             assert_eq!(text_of(&line[..line.len() - 1]), None);
         }
     }

@@ -1,6 +1,7 @@
 //! Replies as a client reads them (RFC 5321 §4.2, §4.2.1).
 
 use crate::line::{Framed, LineFault, LineFramer};
+use crate::reply_line::whole_line;
 use alloc::vec::Vec;
 use core::fmt;
 use ehlo_codes::{EnhancedCode, ReplyClass, ReplyCode};
@@ -112,7 +113,13 @@ impl ReplyReader {
         }
         let mut used = 0;
         loop {
-            let (length, frame) = self.framer.next(&input[used..]);
+            let rest = input.get(used..).unwrap_or_default();
+            // A short line that is whole needs no search for its end and then another for what may not stand in it.
+            let short = if self.framer.is_at_line_start() { whole_line(rest) } else { None };
+            let (length, frame) = match short.filter(|length| length + 2 <= self.limits.line) {
+                Some(length) => (length + 2, Framed::Line(rest.get(..length).unwrap_or_default())),
+                None => self.framer.next(rest),
+            };
             used += length;
             let line = match frame {
                 Framed::NeedMore => return (used, ReplyStep::NeedMore),

@@ -1,6 +1,6 @@
 //! The reply to EHLO, read without a copy.
 
-use super::keyword::{self, Slot};
+use super::keyword;
 use super::pattern::Window;
 use super::summary::Summary;
 use super::value::{self, FutureRelease};
@@ -38,8 +38,8 @@ impl core::error::Error for EhloError {}
 
 /// A server's reply to EHLO: what it offers (RFC 5321 §4.1.1.1 `ehlo-ok-rsp`), borrowed from the bytes that came.
 ///
-/// Reading it finds the lines, checks them, notes which extensions are there, and reads the number of SIZE and the mechanisms of AUTH; of the
-/// others it notes where their parameters stand, which are read when they are asked for. A line that does not fit the grammar is passed over: it offers nothing. Where a keyword stands twice, the last counts.
+/// Reading it finds the lines, checks them, notes which extensions are there, and reads the number of SIZE and the mechanisms of AUTH; those of
+/// the others are looked for when they are asked for. A line that does not fit the grammar is passed over: it offers nothing. Where a keyword stands twice, the last counts.
 ///
 /// ```
 /// use ehlo_codec::{AuthMechanism, EhloReply, Extension};
@@ -152,13 +152,23 @@ impl<'a> EhloReply<'a> {
     }
 
     fn from_bytes(text: &'a [u8]) -> Self {
-        let mut summary = Summary::default();
+        let (mut summary, mut known) = (Summary::default(), 0);
         let mut at = memchr(b'\n', text).map_or(text.len(), |end| end + 1);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            summary.read(&rest[..end], at);
-            at += end + 1;
+            let found = keyword::find::<false>(&Window::of(rest));
+            let length = if let Some(found) = found
+                && found.is_whole
+            {
+                known |= found.extension.bit();
+                usize::from(found.length)
+            } else {
+                let line = memchr(b'\n', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
+                summary.read(line, at);
+                line.len()
+            };
+            at += length + 1;
         }
+        summary.known |= known;
         Self { text, is_wire: false, domain: "", summary }
     }
 
@@ -197,57 +207,57 @@ impl<'a> EhloReply<'a> {
     #[must_use]
     pub fn auth(&self) -> Option<Auth<'a>> {
         if self.has(Extension::Auth) {
-            return Some(Auth::new(self.parameters(Slot::Auth).unwrap_or_default()));
+            return Some(Auth::new(self.at(self.summary.auth).unwrap_or_default()));
         }
-        self.parameters(Slot::AuthEquals).map(Auth::old)
+        self.at(self.summary.auth_equals).map(Auth::old)
     }
 
     /// The limits of this session (RFC 9422 §3); none, if the server does not tell any.
     #[must_use]
     pub fn limits(&self) -> Limits<'a> {
-        Limits::new(self.parameters(Slot::Limits).unwrap_or_default())
+        Limits::new(self.parameters(Extension::Limits).unwrap_or_default())
     }
 
     /// The least time in seconds that may be asked for with DELIVERBY and return, if the server tells one (RFC 2852 §2).
     #[must_use]
     pub fn deliver_by(&self) -> Option<u32> {
-        value::deliver_by(self.parameters(Slot::DeliverBy)?).flatten()
+        value::deliver_by(self.parameters(Extension::DeliverBy)?).flatten()
     }
 
     /// How far ahead a message may be held, if the server offers that and says so (RFC 4865 §3).
     #[must_use]
     pub fn future_release(&self) -> Option<FutureRelease> {
-        value::future_release(self.parameters(Slot::FutureRelease)?)
+        value::future_release(self.parameters(Extension::FutureRelease)?)
     }
 
     /// The name of the server's priority policy, if it tells one (RFC 6710 §3).
     #[must_use]
     pub fn mt_priority(&self) -> Option<&'a str> {
-        value::policy(self.parameters(Slot::MtPriority)?)
+        value::policy(self.parameters(Extension::MtPriority)?)
     }
 
     /// The kinds of solicitation that the server does not want, if it offers NO-SOLICITING; with an empty list, any (RFC 3865 §2.2).
     #[must_use]
     pub fn no_soliciting(&self) -> Option<Words<'a>> {
-        self.words(Extension::NoSoliciting, Slot::NoSoliciting).map(Words::commas)
+        self.words(Extension::NoSoliciting).map(Words::commas)
     }
 
     /// The options of BURL, if the server offers it (RFC 4468 §3.1).
     #[must_use]
     pub fn burl(&self) -> Option<Words<'a>> {
-        self.words(Extension::Burl, Slot::Burl).map(Words::spaced)
+        self.words(Extension::Burl).map(Words::spaced)
     }
 
     /// The attributes that XCLIENT takes, if the server offers it.
     #[must_use]
     pub fn xclient(&self) -> Option<Words<'a>> {
-        self.words(Extension::XClient, Slot::XClient).map(Words::spaced)
+        self.words(Extension::XClient).map(Words::spaced)
     }
 
     /// The attributes that XFORWARD takes, if the server offers it.
     #[must_use]
     pub fn xforward(&self) -> Option<Words<'a>> {
-        self.words(Extension::XForward, Slot::XForward).map(Words::spaced)
+        self.words(Extension::XForward).map(Words::spaced)
     }
 
     /// The first line: the server's own name and greeting. Empty, if it is not ASCII.
@@ -288,14 +298,24 @@ impl<'a> EhloReply<'a> {
         })
     }
 
-    /// The parameters of a keyword, without spaces around them. `None`: nothing is behind it, or it is not there.
-    fn parameters(&self, slot: Slot) -> Option<&'a str> {
-        let at = usize::try_from(self.summary.parameters[slot as usize]).ok().filter(|&at| at > 0)?;
+    /// The parameters of AUTH that begin at a place, without spaces around them. `None`: nothing is behind it, or it is not there.
+    fn at(&self, place: u32) -> Option<&'a str> {
+        let at = usize::try_from(place).ok().filter(|&at| at > 0)?;
         crate::text::ascii(until_line_end(self.text.get(at..)?).trim_ascii())
     }
 
-    fn words(&self, extension: Extension, slot: Slot) -> Option<&'a str> {
-        self.has(extension).then(|| self.parameters(slot).unwrap_or_default())
+    /// The parameters of the last line with a keyword, without spaces around them. `None`: nothing is behind it, or it is not there.
+    fn parameters(&self, extension: Extension) -> Option<&'a str> {
+        if !self.has(extension) {
+            return None;
+        }
+        let behind = |line: &'a [u8]| Summary::offered(line).filter(|found| found.0 == extension).map(|found| found.1);
+        let behind = self.all_lines().skip(1).filter_map(behind).last()?;
+        crate::text::ascii(behind.trim_ascii()).filter(|_| !behind.is_empty())
+    }
+
+    fn words(&self, extension: Extension) -> Option<&'a str> {
+        self.has(extension).then(|| self.parameters(extension).unwrap_or_default())
     }
 }
 
@@ -316,7 +336,7 @@ impl fmt::Debug for EhloReply<'_> {
 
 /// The server's name and the length of its line, where that is one like most: of ASCII, and with more behind it. `None` says nothing about
 /// others.
-#[inline]
+#[inline(never)]
 fn read_greeting(wire: &[u8]) -> Option<(&str, usize)> {
     let greeting = wire.strip_prefix(b"250-")?;
     let (domain, text) = ends_of_greeting(greeting)?;

@@ -3,42 +3,21 @@
 use super::Extension;
 use super::pattern::{Pattern, Window};
 
-/// Parameters that are kept hold of, so that they can be read without a search: one place for each keyword that has any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Slot {
-    Auth,
-    /// `AUTH=`, which no RFC knows.
-    AuthEquals,
-    Limits,
-    DeliverBy,
-    FutureRelease,
-    MtPriority,
-    NoSoliciting,
-    Burl,
-    XClient,
-    XForward,
-    /// Of those that have none.
-    Unused,
-}
-
-pub(super) const SLOTS: usize = Slot::Unused as usize + 1;
-
-impl Slot {
-    pub(super) const fn of(extension: Extension) -> Self {
-        match extension {
-            Extension::Auth => Self::Auth,
-            Extension::Limits => Self::Limits,
-            Extension::DeliverBy => Self::DeliverBy,
-            Extension::FutureRelease => Self::FutureRelease,
-            Extension::MtPriority => Self::MtPriority,
-            Extension::NoSoliciting => Self::NoSoliciting,
-            Extension::Burl => Self::Burl,
-            Extension::XClient => Self::XClient,
-            Extension::XForward => Self::XForward,
-            _ => Self::Unused,
-        }
-    }
+/// Whether a keyword may have parameters that are read here.
+const fn has_parameters(extension: Extension) -> bool {
+    matches!(
+        extension,
+        Extension::Size
+            | Extension::Auth
+            | Extension::Limits
+            | Extension::DeliverBy
+            | Extension::FutureRelease
+            | Extension::MtPriority
+            | Extension::NoSoliciting
+            | Extension::Burl
+            | Extension::XClient
+            | Extension::XForward
+    )
 }
 
 /// The keyword that a line begins with.
@@ -95,9 +74,7 @@ impl<const CRLF: bool> Compare<'_, CRLF> {
     pub(super) const fn with<const EXTENSION: usize>(&self) -> Option<Found> {
         let extension = const { Extension::ALL[EXTENSION] };
         let length = const { Extension::ALL[EXTENSION].keyword().len() as u8 };
-        let may_be_whole = const {
-            matches!(Slot::of(Extension::ALL[EXTENSION]), Slot::Unused) && EXTENSION != Extension::Size as usize
-        };
+        let may_be_whole = const { !has_parameters(Extension::ALL[EXTENSION]) };
         let whole = const { Pattern::new(Extension::ALL[EXTENSION].keyword(), if CRLF { "\r\n" } else { "\n" }) };
         let alone = const { Pattern::new(Extension::ALL[EXTENSION].keyword(), "") };
         if may_be_whole && whole.matches(self.0) {
@@ -142,7 +119,7 @@ mod tests {
                 // A keyword of three letters is found where it ends, or something else follows it that is no parameter.
                 let expected = Some(extension).filter(|_| extension.keyword().len() > 3 || !behind.starts_with(b"="));
                 assert_eq!(found(&line), expected, "{}", line.escape_ascii());
-                let has_parameters = Slot::of(extension) != Slot::Unused || extension == Extension::Size;
+                let has_parameters = has_parameters(extension);
                 let whole = |found: Option<Found>| found.is_some_and(|found| found.is_whole);
                 let (crlf, lf) = (find::<true>(&Window::of(&line)), find::<false>(&Window::of(&line)));
                 assert_eq!(whole(crlf), behind == b"\r\n" && !has_parameters, "{}", line.escape_ascii());

@@ -30,23 +30,20 @@ impl Window {
         }
     }
 
-    /// Without a buffer, out of which a processor could not read at once what was just written in pieces.
+    /// Word by word and not through a buffer, out of which a processor could not read at once what was just written in pieces.
     #[inline]
     fn of_short(text: &[u8]) -> Self {
-        let mut words = [0; WORDS];
-        let (whole, behind) = text.as_chunks::<8>();
-        for (word, bytes) in words.iter_mut().zip(whole) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        if let Some(word) = words.get_mut(whole.len()) {
-            *word = match (behind.first_chunk(), behind.last_chunk()) {
-                (Some(first), Some(last)) => {
-                    u64::from(u32::from_le_bytes(*first))
-                        | u64::from(u32::from_le_bytes(*last)) << (8 * (behind.len() - 4))
+        let words = [0, 8, 16].map(|at| {
+            let rest = text.get(at..).unwrap_or_default();
+            match (rest.first_chunk(), rest.first_chunk(), rest.last_chunk()) {
+                (Some(whole), ..) => u64::from_le_bytes(*whole),
+                (None, Some(first), Some(last)) => {
+                    let shift = 8 * (rest.len() - 4);
+                    u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift
                 }
-                _ => behind.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-            };
-        }
+                _ => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            }
+        });
         Self { words }
     }
 

@@ -1,27 +1,34 @@
 //! What was found in the lines of an EHLO reply.
 
-use super::keyword::{self, Found, SLOTS, Slot};
+use super::keyword::{self, Found};
 use super::pattern::Window;
 use super::{AuthMechanisms, Extension, Words, value};
 use crate::reply_line::{PREFIX, text_of};
 
-/// What was found in the lines: SIZE and AUTH, for which nearly every client looks, are read; of the others it is kept where their parameters
-/// stand.
+/// What was found in the lines: SIZE and AUTH, for which nearly every client looks, are read; the others are known to be there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Summary {
     pub(super) known: u64,
     /// 0, if there is none.
     pub(super) max_size: u64,
-    /// Those of [`Slot::AuthEquals`], if there is no AUTH.
+    /// Those of `AUTH=`, if there is no AUTH.
     pub(super) mechanisms: AuthMechanisms,
-    /// Where parameters begin, by [`Slot`]; 0 where there are none, since the greeting stands there.
-    pub(super) parameters: [u32; SLOTS],
+    /// Where the parameters of AUTH begin; 0 where there are none, since the greeting stands there.
+    pub(super) auth: u32,
+    /// Where those of `AUTH=` begin, which no RFC knows; else 0.
+    pub(super) auth_equals: u32,
 }
 
 /// A place in the text. Beyond 4 GiB nothing is kept hold of; no limit of a reply is near it.
 #[inline(always)]
 fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(0)
+}
+
+/// A line without the spaces before its keyword.
+fn trim_start(line: &[u8]) -> &[u8] {
+    let blank = line.iter().take_while(|&&b| matches!(b, b' ' | b'\t')).count();
+    line.get(blank..).unwrap_or_default()
 }
 
 impl Summary {
@@ -39,7 +46,7 @@ impl Summary {
             let (mechanisms, length) = AuthMechanisms::read(text.get(keyword..)?)?;
             self.known |= Extension::Auth.bit();
             self.mechanisms = mechanisms;
-            self.parameters[Slot::Auth as usize] = place(at + keyword);
+            self.auth = place(at + keyword);
             Some(keyword + length)
         } else {
             None
@@ -71,9 +78,9 @@ impl Summary {
     /// Looks at the text of a line, which begins at `at` of the whole.
     #[inline(never)]
     pub(super) fn read(&mut self, line: &[u8], mut at: usize) {
-        let blank = line.iter().take_while(|&&b| matches!(b, b' ' | b'\t')).count();
-        let line = line.get(blank..).unwrap_or_default();
-        at += blank;
+        let whole = line.len();
+        let line = trim_start(line);
+        at += whole - line.len();
         let Some(found) = keyword::find::<true>(&Window::of(line)) else { return };
         let length = usize::from(found.length);
         let behind = line.get(length..).unwrap_or_default();
@@ -88,7 +95,7 @@ impl Summary {
             None => 0,
             Some(b' ' | b'\t') if is_ascii => place(at),
             Some(b'=') if extension == Extension::Auth && is_ascii => {
-                self.parameters[Slot::AuthEquals as usize] = place(at + 1);
+                self.auth_equals = place(at + 1);
                 if !self.has(Extension::Auth) {
                     self.mechanisms = AuthMechanisms::of(Words::spaced(text().get(1..).unwrap_or_default()));
                 }
@@ -97,12 +104,22 @@ impl Summary {
             Some(_) => return,
         };
         self.known |= extension.bit();
-        self.parameters[Slot::of(extension) as usize] = begin;
         match extension {
             Extension::Size => self.max_size = value::size(text()).flatten().unwrap_or(0),
-            Extension::Auth => self.mechanisms = AuthMechanisms::of(Words::spaced(text())),
+            Extension::Auth => {
+                self.auth = begin;
+                self.mechanisms = AuthMechanisms::of(Words::spaced(text()));
+            }
             _ => {}
         }
+    }
+
+    /// The extension that a line offers, and what is behind its keyword.
+    pub(super) fn offered(line: &[u8]) -> Option<(Extension, &[u8])> {
+        let line = trim_start(line);
+        let found = keyword::find::<true>(&Window::of(line))?;
+        let behind = line.get(usize::from(found.length)..)?;
+        (matches!(behind, [] | [b' ' | b'\t', ..]) && behind.is_ascii()).then_some((found.extension, behind))
     }
 
     pub(super) const fn has(&self, extension: Extension) -> bool {

@@ -1,7 +1,7 @@
 //! A line of an EHLO reply, typed.
 
 use super::{Auth, Extension, Limits, Words};
-use crate::Timestamp;
+use crate::{Timestamp, text};
 use core::fmt;
 
 /// How far ahead a message may be held (RFC 4865 §3).
@@ -102,11 +102,13 @@ impl<'a> Capability<'a> {
     ///
     /// [`CapabilityError`], if it has no keyword or is no text.
     pub fn parse(line: &'a str) -> Result<Self, CapabilityError> {
-        if !line.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
+        if text::run(line.as_bytes(), 0, text::TEXT) < line.len() {
             return Err(CapabilityError::Text);
         }
         let line = line.trim_ascii_start();
-        let (keyword, parameters) = line.split_at(line.find([' ', '\t']).unwrap_or(line.len()));
+        // Up to a space or TAB: `VALUE` has all other characters but `=`, which is in `ATEXT`.
+        let end = text::run(line.as_bytes(), 0, text::VALUE | text::ATEXT);
+        let (keyword, parameters) = line.split_at(end);
         if keyword.is_empty() {
             return Err(CapabilityError::Empty);
         }
