@@ -52,7 +52,7 @@ fn inside_of_tls_only_unless_that_is_waived() {
     let mut client = server.connect();
     client.expect("220");
     client.say("EHLO client.example\r\n", "250");
-    client.say(ADA, "538 5.7.11");
+    client.say(ADA, "504 5.5.4");
     drop(client);
     assert_eq!(server.stop().0, Some(0));
 }

@@ -83,7 +83,7 @@ pub struct AuthConfig {
     /// known: 502.
     pub mechanisms: Vec<AuthMechanism>,
     /// Whether mechanisms that need [confidentiality](MechanismNeeds::Confidentiality) are offered outside of TLS, too, where everybody
-    /// on the way can read passwords. Off by default: they are not listed then, and answered with 538 5.7.11 (RFC 4954 §4, §6).
+    /// on the way can read passwords. Off by default: they are not listed then, and answered with 504 5.5.4 (RFC 4954 §4; §6 keeps 538 for history).
     pub allow_plaintext_auth: bool,
     /// Whether MAIL, and what else asks something of the server, is 530 5.7.0 before authentication (RFC 4954 §6, RFC 6409 §4.3). For
     /// submission; a server that is named in a domain's MX records must take mail for its own without it. Off by default.

@@ -72,7 +72,7 @@ replies! {
     UNKNOWN_MECHANISM = 504 (5, 5, 4) "Mechanism not available";
     AUTH_REQUIRED = 530 (5, 7, 0) "Authentication required";
     CREDENTIALS_INVALID = 535 (5, 7, 8) "Authentication credentials invalid";
-    ENCRYPTION_REQUIRED = 538 (5, 7, 11) "Encryption required for this mechanism";
+    ENCRYPTION_REQUIRED = 504 (5, 5, 4) "Mechanism needs an encrypted connection";
     NEVER_TAKES_MAIL = 521 (5, 3, 2) "Host does not accept mail; say QUIT";
     TLS_FIRST = 530 (5, 7, 0) "Must issue a STARTTLS command first";
     BAD_SUBMITTER = 501 (5, 5, 4) "AUTH must be the xtext of a mailbox, or <>";

@@ -141,7 +141,7 @@ fn what_is_offered_depends_on_the_tls_around_it() {
     let mut clear = Client::new(change);
     let ehlo = clear.say(EHLO);
     assert!(!ehlo.contains("AUTH"), "{ehlo}");
-    assert_eq!(clear.say("AUTH PLAIN AGEAYg==\r\n"), "538 5.7.11 Encryption required for this mechanism\r\n");
+    assert_eq!(clear.say("AUTH PLAIN AGEAYg==\r\n"), "504 5.5.4 Mechanism needs an encrypted connection\r\n");
     assert_eq!(clear.say("MAIL FROM:<a@b.test> AUTH=<>\r\n")[..3], *"555");
     let bound = info().with_binding(ChannelBinding::default().with_exporter([1; 32]));
     let known = info().with_client(ClientCertificate::new(Some("CN=client")));

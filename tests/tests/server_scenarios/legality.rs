@@ -22,11 +22,6 @@ fn stage(reply: &LoggedReply, first: bool) -> (Stage, ReplyCode) {
     (stage, code)
 }
 
-/// 538 is kept for history (RFC 4954 §6), and said all the same where a mechanism needs TLS, which 504 would not tell: row S199.
-pub(crate) fn is_chosen(code: Option<ReplyCode>, fault: Fault) -> bool {
-    code.is_some_and(|code| code.get() == 538) && fault == Fault::NotToBeSent
-}
-
 #[test]
 fn every_reply_is_legal_for_what_it_answers() {
     let plan = Plan { cuts: Cuts::Every(1), reading: Reading::AtOnce };
@@ -71,7 +66,7 @@ fn enhanced_codes_are_registered_and_agree_with_their_replies() {
             wrong.extend(
                 faults
                     .iter()
-                    .filter(|fault| *fault != Fault::OtherReplyNamed && !is_chosen(code, *fault))
+                    .filter(|fault| *fault != Fault::OtherReplyNamed)
                     .map(|fault| format!("{}: {}: {fault}", scenario.name, reply.line)),
             );
         }

@@ -241,7 +241,7 @@ async fn in_clear_there_is_no_auth_unless_that_is_allowed() {
             assert_eq!(ehlo.contains("AUTH"), allowed, "{ehlo}");
             assert!(!ehlo.contains("-PLUS") && !ehlo.contains("EXTERNAL"), "{ehlo}");
             let line = format!("AUTH PLAIN {}", base64::encode(format!("\0{USER}\0{PASSWORD}").as_bytes()));
-            raw.say(&line, if allowed { 235 } else { 538 }).await;
+            raw.say(&line, if allowed { 235 } else { 504 }).await;
             // Behind STARTTLS everything is offered, and the client is nobody again.
             raw.say("STARTTLS", 220).await;
             let mut client = Secure::begin(raw.stream, Arc::clone(&world.client), NAME);
