@@ -22,21 +22,29 @@ const COUNTED: u32 = 200;
 /// Allocations of one message inside TLS: one for each record of either side.
 const PER_MESSAGE_IN_TLS: u64 = 8;
 
+/// How a message is sent.
+#[derive(Clone, Copy)]
+enum Way {
+    Data,
+    /// Three of them, by BDAT.
+    Chunks,
+}
+
 /// Sends messages over one connection, one command at a time, and confirms each by a count.
-fn client(port: u16, tls: Option<Arc<ClientConfig>>, done: &AtomicU32, gate: &std::sync::mpsc::Receiver<()>) {
+fn client(port: u16, way: Way, tls: Option<Arc<ClientConfig>>, done: &AtomicU32, gate: &std::sync::mpsc::Receiver<()>) {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.set_nodelay(true).unwrap();
     match tls {
-        None => talk(stream, done, gate),
+        None => talk(stream, way, done, gate),
         Some(config) => {
             let name = "mx.example".try_into().unwrap();
-            talk(StreamOwned::new(ClientConnection::new(config, name).unwrap(), stream), done, gate);
+            talk(StreamOwned::new(ClientConnection::new(config, name).unwrap(), stream), way, done, gate);
         }
     }
 }
 
-fn talk(stream: impl Read + Write, done: &AtomicU32, gate: &std::sync::mpsc::Receiver<()>) {
+fn talk(stream: impl Read + Write, way: Way, done: &AtomicU32, gate: &std::sync::mpsc::Receiver<()>) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     let mut say = |text: &str, code: &str| {
@@ -53,14 +61,25 @@ fn talk(stream: impl Read + Write, done: &AtomicU32, gate: &std::sync::mpsc::Rec
     say("", "220");
     say("EHLO client.example\r\n", "250");
     let body = format!("X-Ehlo-Id: {:032x}\r\n\r\n{}.\r\n", 7, "0123456789\r\n".repeat(200));
+    let text = &body[..body.len() - ".\r\n".len()];
+    let (chunk, last) = (format!("BDAT {}\r\n{text}", text.len()), format!("BDAT {} LAST\r\n{text}", text.len()));
     for i in 0..WARM_UP + COUNTED {
         if i == WARM_UP {
             gate.recv().unwrap();
         }
         say("MAIL FROM:<ada@client.example> SIZE=2000 RET=HDRS\r\n", "250");
         say("RCPT TO:<bob@mx.example> NOTIFY=FAILURE,DELAY\r\n", "250");
-        say("DATA\r\n", "354");
-        say(&body, "250");
+        match way {
+            Way::Data => {
+                say("DATA\r\n", "354");
+                say(&body, "250");
+            }
+            Way::Chunks => {
+                say(&chunk, "250");
+                say(&chunk, "250");
+                say(&last, "250");
+            }
+        }
         done.fetch_add(1, Ordering::Relaxed);
     }
     say("QUIT\r\n", "221");
@@ -68,7 +87,7 @@ fn talk(stream: impl Read + Write, done: &AtomicU32, gate: &std::sync::mpsc::Rec
 
 /// Allocations of the server's thread while [`COUNTED`] messages come in.
 fn allocations(policy: impl Policy) -> u64 {
-    measure(policy, None)
+    measure(policy, Way::Data, None)
 }
 
 /// The same inside TLS.
@@ -88,10 +107,10 @@ fn allocations_in_tls(policy: impl Policy) -> u64 {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    measure(policy, Some((server.unwrap(), Arc::new(client))))
+    measure(policy, Way::Data, Some((server.unwrap(), Arc::new(client))))
 }
 
-fn measure(policy: impl Policy, tls: Option<(TlsConfig, Arc<ClientConfig>)>) -> u64 {
+fn measure(policy: impl Policy, way: Way, tls: Option<(TlsConfig, Arc<ClientConfig>)>) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let done = Arc::new(AtomicU32::new(0));
     let (open, gate) = std::sync::mpsc::channel();
@@ -106,7 +125,7 @@ fn measure(policy: impl Policy, tls: Option<(TlsConfig, Arc<ClientConfig>)>) -> 
             (Listener::implicit_tls(listener), Some(client))
         }
     };
-    let peer = thread::spawn(move || client(port, config, &counted, &gate));
+    let peer = thread::spawn(move || client(port, way, config, &counted, &gate));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = runtime.spawn(builder.serve(listener, async {
         let _ = stopped.await;
@@ -137,6 +156,11 @@ fn measure(policy: impl Policy, tls: Option<(TlsConfig, Arc<ClientConfig>)>) -> 
 #[test]
 fn a_message_that_is_discarded_allocates_nothing() {
     assert_eq!(allocations(AcceptAll(Discard)), 0);
+}
+
+#[test]
+fn a_message_in_chunks_that_is_discarded_allocates_nothing() {
+    assert_eq!(measure(AcceptAll(Discard), Way::Chunks, None), 0);
 }
 
 #[test]

@@ -3,6 +3,35 @@
 use super::*;
 
 #[tokio::test]
+async fn a_chunk_that_tls_ends_within_is_given_up_and_clear_text_behind_it_is_not_read() {
+    within(async {
+        let world = World::new();
+        let memory = Memory::new(1 << 20);
+        let server = start(world.builder(AcceptAll(memory.clone()))).await;
+        for (sent, clear) in
+            [("BDAT 100\r\nabc", "QUIT\r\n"), ("BDAT 4 LAST\r\nabc", "d"), ("BDAT 3\r\nabc", "BDAT 0 LAST\r\n")]
+        {
+            let mut client = world.secured(&server).await;
+            client.say("EHLO client.example", 250).await;
+            client.say("MAIL FROM:<a@client.example>", 250).await;
+            client.say("RCPT TO:<b@mx.example>", 250).await;
+            client.send(sent).await;
+            if sent.starts_with("BDAT 3") {
+                client.expect(250).await;
+            }
+            client.tls.send_close_notify();
+            client.flush().await.unwrap();
+            client.stream.write_all(clear.as_bytes()).await.unwrap();
+            assert_eq!(client.reply().await.unwrap_or_default(), None);
+        }
+        let summary = server.stop().await;
+        assert_eq!((summary.messages, summary.aborted_messages), (0, 3));
+        assert!(memory.messages().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_message_that_tls_ends_within_is_given_up() {
     within(async {
         let world = World::new();
