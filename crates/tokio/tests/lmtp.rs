@@ -38,7 +38,8 @@ impl BodySink for Apart {
         const FULL: Reply = Reply::fixed(452, Some((4, 2, 2)), "Mailbox full");
         self.room = 10;
         let recipients = message.envelope.recipients();
-        self.answers = recipients.map(|to| if to.path.as_str().contains("no") { Err(FULL) } else { Ok(None) }).collect();
+        self.answers =
+            recipients.map(|to| if to.path.as_str().contains("no") { Err(FULL) } else { Ok(None) }).collect();
         Ok(())
     }
 
