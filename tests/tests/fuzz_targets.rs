@@ -28,6 +28,9 @@ const WORDS: &[&[u8]] = &[
     b"354",
     b"5.1.1 ",
     b"EHLO ",
+    b"40001 25\r\n",
+    b" 2001:db8::2 1 0\r\n",
+    b"\x04\0\x01",
     b"mx.example",
     b"[IPv6:::1]",
     b"MAIL FROM:",
@@ -139,4 +142,4 @@ macro_rules! targets {
     };
 }
 
-targets! { line_framer data_decoder stuffer chunk_decoder command reply_reader ehlo_reply server_session client_session }
+targets! { line_framer data_decoder stuffer chunk_decoder command reply_reader ehlo_reply proxy_header server_session client_session }

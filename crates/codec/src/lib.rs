@@ -11,6 +11,8 @@
 //! Because the end of a frame is known before its grammar is looked at, a malformed frame can be thrown away whole: no part of it
 //! is ever read as the next command.
 //!
+//! In front of both, [`ProxyReader`] reads the header by which a proxy tells whose connection it passes on (PROXY protocol).
+//!
 //! The way back is [`Command`]'s `write_to`, [`Reply::write_to`] and [`Stuffer`].
 //!
 //! # Example
@@ -44,6 +46,7 @@ mod data;
 mod line;
 mod param;
 mod path;
+mod proxy;
 mod reply;
 mod reply_line;
 mod reply_reader;
@@ -76,6 +79,7 @@ pub use path::{
     ClientId, Domain, DomainBuf, ForwardPath, ForwardPathBuf, MAX_DOMAIN, MAX_LOCAL_PART, Mailbox, MailboxBuf,
     PathFault, Postmaster, ReversePath, ReversePathBuf,
 };
+pub use proxy::{MAX_PROXY_V1, MAX_PROXY_V2, ProxyError, ProxyHeader, ProxyReader, ProxyStep, begins_proxy_header};
 pub use reply::{MAX_REPLY_LINE, Reply, ReplyError};
 pub use reply_reader::{ReplyFault, ReplyLimits, ReplyReader, ReplyStep, ReplyView};
 pub use stuff::{LineEnding, StuffError, Stuffed, Stuffer};

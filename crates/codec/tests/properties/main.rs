@@ -2,6 +2,7 @@
 
 mod any_bytes;
 mod effort;
+mod proxy;
 mod round_trip;
 mod strategies;
 mod typed;
