@@ -57,6 +57,8 @@ pub enum AbortReason {
     TooLarge,
     /// A CR or LF stands outside of a CRLF; see [`BareLineEnds`](crate::BareLineEnds).
     BareLineEnd,
+    /// It has more `Received:` fields than [`Limits::received`](crate::Limits::received).
+    Loop,
     /// The client gave it up between two chunks, by RSET, QUIT or another EHLO (RFC 3030 §2).
     Reset,
     /// The application could not take it: [`Session::body_failed`](crate::Session::body_failed).

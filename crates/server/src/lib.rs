@@ -50,6 +50,7 @@ mod extension;
 mod limits;
 mod output;
 mod question;
+mod received;
 mod replies;
 mod session;
 pub mod table;
@@ -65,6 +66,7 @@ pub use question::{
     Answer, AuthToken, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending,
     Question, Questions, RcptToken, RecipientAnswer, VrfyToken,
 };
+pub use received::ReceivedCount;
 pub use session::Session;
 pub use tls::{ChannelBinding, ClientCertificate, TlsInfo};
 

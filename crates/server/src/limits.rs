@@ -46,6 +46,10 @@ pub struct Limits {
     /// AUTH exchanges that failed, until the session is closed with 421: wrong credentials, what is no response, and exchanges that the
     /// client gave up. Floor: 3 (RFC 4954 §9). Default: 5.
     pub auth_failures: u32,
+    /// `Received:` fields of a message; one with more is refused with 554 5.4.6 once its end was read, for it goes round in a loop
+    /// (RFC 5321 §6.3). Floor and default: 100 (same section); Postfix has 50. `None` counts nothing: for an application that finds
+    /// loops in another way, or wants every message as it came.
+    pub received: Option<u32>,
     /// Octets that a driver reads at a time, and so keeps of a connection at the most while its session is parked. Default: 64 KiB.
     pub read_chunk: usize,
 }
@@ -66,6 +70,7 @@ impl Default for Limits {
             bad_commands: 20,
             idle_commands: 100,
             auth_failures: 5,
+            received: Some(100),
             read_chunk: 64 * 1024,
         }
     }

@@ -87,6 +87,7 @@ replies! {
     TOO_LARGE = 552 (5, 3, 4) "Message larger than the limit";
     BARE_LINE_END = 550 (5, 6, 0) "Message has a CR or LF outside of CRLF; it cannot be taken safely";
     REJECTED = 550 (5, 7, 1) "Refused";
+    LOOP = 554 (5, 4, 6) "Too many hops: the message goes round in a loop";
     NO_SERVICE = 554 (5, 7, 1) "No SMTP service here";
 }
 

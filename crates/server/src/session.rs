@@ -13,6 +13,7 @@ use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
 use crate::limits::{Domains, Temper, deadline};
 use crate::output::Output;
 use crate::question::{ConnectToken, Question, Questions, Token};
+use crate::received::ReceivedCount;
 use crate::replies;
 use crate::table::State;
 use crate::tls::TlsInfo;
@@ -78,6 +79,8 @@ pub struct Session {
     size: u64,
     /// Octets of the current message behind the point where it was refused.
     refused: u64,
+    /// `Received:` fields of the current message.
+    received: ReceivedCount,
     paused: bool,
     /// A message was begun, and neither answered nor given up.
     message: bool,
@@ -173,6 +176,7 @@ impl Session {
             flush: None,
             size: 0,
             refused: 0,
+            received: ReceivedCount::new(),
             paused: false,
             message: false,
             shutdown: false,

@@ -302,6 +302,7 @@ impl Scenario {
             "envelope" => limits.envelope = number(value)?,
             "output" => limits.output = number(value)?,
             "bad-commands" => limits.bad_commands = number(value)?,
+            "received" => limits.received = if value == "off" { None } else { Some(number(value)?) },
             "idle-commands" => limits.idle_commands = number(value)?,
             "command-timeout" => timeouts.command = duration(value)?,
             "body-timeout" => timeouts.body = duration(value)?,
@@ -537,6 +538,7 @@ fn parse_abort(text: &str) -> Result<AbortReason, String> {
     Ok(match text.split_once(' ').unwrap_or((text, "")) {
         ("too-large", "") => AbortReason::TooLarge,
         ("bare-line-end", "") => AbortReason::BareLineEnd,
+        ("loop", "") => AbortReason::Loop,
         ("reset", "") => AbortReason::Reset,
         ("not-stored", "") => AbortReason::NotStored,
         ("disconnected", "") => AbortReason::Disconnected,
@@ -549,6 +551,7 @@ pub(crate) fn show_abort(reason: AbortReason) -> String {
     match reason {
         AbortReason::TooLarge => "aborted too-large".to_owned(),
         AbortReason::BareLineEnd => "aborted bare-line-end".to_owned(),
+        AbortReason::Loop => "aborted loop".to_owned(),
         AbortReason::Reset => "aborted reset".to_owned(),
         AbortReason::NotStored => "aborted not-stored".to_owned(),
         AbortReason::Disconnected => "aborted disconnected".to_owned(),

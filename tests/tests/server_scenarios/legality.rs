@@ -46,6 +46,12 @@ fn every_reply_is_legal_for_what_it_answers() {
     assert!(checked > 500, "only {checked} replies were looked at");
 }
 
+/// What is said although the registry has a fault to find with it: X.4.6 was meant for what may pass (RFC 3463 §3.5), but a message that
+/// has been around too often has no fewer fields the next time. Row S113, and what other servers say.
+fn is_chosen(reply: &str, fault: Fault) -> bool {
+    reply.starts_with("554 5.4.6 ") && fault == Fault::ClassNotMeant
+}
+
 #[test]
 fn enhanced_codes_are_registered_and_agree_with_their_replies() {
     let plan = Plan { cuts: Cuts::None, reading: Reading::AtOnce };
@@ -66,7 +72,7 @@ fn enhanced_codes_are_registered_and_agree_with_their_replies() {
             wrong.extend(
                 faults
                     .iter()
-                    .filter(|fault| *fault != Fault::OtherReplyNamed)
+                    .filter(|fault| *fault != Fault::OtherReplyNamed && !is_chosen(&reply.line, *fault))
                     .map(|fault| format!("{}: {}: {fault}", scenario.name, reply.line)),
             );
         }

@@ -11,6 +11,7 @@ use crate::config::{BareLineEnds, Protocol};
 use crate::event::{AbortReason, CloseReason, Event, Reason};
 use crate::limits::deadline;
 use crate::question::{CommitToken, Question, of_failure};
+use crate::received::ReceivedCount;
 use crate::replies;
 use crate::table::State;
 use ehlo_codec::{BodyType, ChunkStep, DataDecoder, DataStep, LineCheck, Reply, ReplyCode};
@@ -93,6 +94,7 @@ impl Session {
         }
         (self.size, self.refused) = (0, 0);
         self.check = LineCheck::new();
+        self.received = ReceivedCount::new();
         self.normalizer = Normalizer::default();
         self.message = true;
         self.events.push(Event::BodyStart);
@@ -181,6 +183,9 @@ impl Session {
         let room = self.room();
         if length <= room {
             self.size += length;
+            if self.config.limits.received.is_some() {
+                self.received.feed(piece);
+            }
             return Some(piece);
         }
         // The piece up to the limit is handed out, so that the events do not depend on how the stream was cut.
@@ -223,6 +228,10 @@ impl Session {
             _ if self.has_bare_line_end() => {
                 self.abort(AbortReason::BareLineEnd);
                 self.refuse_message(now, &replies::BARE_LINE_END);
+            }
+            _ if self.config.limits.received.is_some_and(|most| self.received.get() > most) => {
+                self.abort(AbortReason::Loop);
+                self.refuse_message(now, &replies::LOOP);
             }
             _ => {
                 let token = self.ask(now, Kind::Commit);

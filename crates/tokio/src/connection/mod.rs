@@ -302,7 +302,9 @@ impl<P: Policy> Connection<P> {
                 tracing::debug!(connection = self.slot.id(), ?reason, "message aborted");
                 let hub = self.slot.hub();
                 let count = match reason {
-                    AbortReason::TooLarge | AbortReason::BareLineEnd | AbortReason::NotStored => &hub.refused_messages,
+                    AbortReason::TooLarge | AbortReason::BareLineEnd | AbortReason::Loop | AbortReason::NotStored => {
+                        &hub.refused_messages
+                    }
                     _ => &hub.aborted_messages,
                 };
                 count.fetch_add(1, Ordering::Relaxed);
