@@ -44,6 +44,7 @@ mod server;
 mod sink;
 pub mod store;
 pub mod tls;
+pub mod trace;
 mod transport;
 mod workers;
 

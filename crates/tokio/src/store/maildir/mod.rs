@@ -2,10 +2,9 @@
 
 mod delivery;
 mod files;
-mod trace;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,14 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode};
+use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode, ReversePath};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::delivery::Delivery;
 pub use self::files::{FileOps, StdFiles};
-use self::trace::Trace;
 use super::Store;
 use crate::sink::{BodySink, MessageContext, storage_reply};
+use crate::trace;
 
 /// Bytes of a message that are gathered before they are written to its file. A connection holds two such buffers at the most, and none
 /// when no message is coming in.
@@ -129,20 +128,18 @@ impl Names {
         Self { count: AtomicU64::new(0), process: std::process::id(), random }
     }
 
-    /// `hostname` is the last part of the name, by custom.
-    fn next(&self, now: SystemTime, hostname: &str) -> String {
+    /// What makes the name of a file, and is the id of its message.
+    fn next(&self, now: SystemTime) -> String {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        // A name may not hold a slash, which would make a path of it, nor a colon, which begins the flags.
-        let hostname = hostname.replace(['/', ':'], "_");
-        format!(
-            "{}.M{}P{}R{:08x}Q{count}.{hostname}",
-            since.as_secs(),
-            since.subsec_micros(),
-            self.process,
-            self.random
-        )
+        format!("{}.M{}P{}R{:08x}Q{count}", since.as_secs(), since.subsec_micros(), self.process, self.random)
     }
+}
+
+/// The name of a message's file. The server's name is the last part of it, by custom.
+fn file_name(id: &str, hostname: &str) -> String {
+    // It may not hold a slash, which would make a path of it, nor a colon, which begins the flags.
+    format!("{id}.{}", hostname.replace(['/', ':'], "_"))
 }
 
 /// The sink of [`Maildir`].
@@ -166,14 +163,14 @@ struct Incoming<F: FileOps> {
     buffer: Vec<u8>,
     /// The other buffer, unless a job has it.
     spare: Vec<u8>,
-    id: String,
+    name: String,
 }
 
 impl<F: FileOps> fmt::Debug for Incoming<F> {
     /// Without the bytes of the message, which are not for logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming")
-            .field("id", &self.id)
+            .field("name", &self.name)
             .field("buffered_bytes", &self.buffer.len())
             .field("committing", &self.committing)
             .finish_non_exhaustive()
@@ -234,16 +231,16 @@ impl<F: FileOps> Drop for Incoming<F> {
 
 impl<F: FileOps> MaildirSink<F> {
     /// Begins a message of that name, with what comes before its body.
-    fn start(&mut self, id: String, buffer: Vec<u8>) {
+    fn start(&mut self, name: String, buffer: Vec<u8>) {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.message = Some(Incoming {
-            delivery: Some(Delivery::new(Arc::clone(&self.shared), &id, Arc::clone(&cancelled))),
+            delivery: Some(Delivery::new(Arc::clone(&self.shared), &name, Arc::clone(&cancelled))),
             job: None,
             committing: false,
             cancelled,
             buffer,
             spare: Vec::new(),
-            id,
+            name,
         });
     }
 }
@@ -251,20 +248,16 @@ impl<F: FileOps> MaildirSink<F> {
 impl<F: FileOps> BodySink for MaildirSink<F> {
     fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
         let now = SystemTime::now();
-        let id = self.shared.names.next(now, message.hostname);
+        let id = self.shared.names.next(now);
         let envelope = message.envelope;
         let mut buffer = Vec::with_capacity(1024);
-        let trace = Trace {
-            from: envelope.reverse_path().map_or("", |path| path.as_str()),
-            client: envelope.client_name().map(|name| name.as_str()),
-            extended: envelope.is_extended(),
-            peer: message.peer,
-            hostname: message.hostname,
-            id: &id,
-            time: now,
-        };
-        trace.write_to(envelope.recipients().map(|to| to.path.as_str()), &mut buffer);
-        self.start(id, buffer);
+        trace::return_path(envelope.reverse_path().unwrap_or(ReversePath::Null), &mut buffer);
+        trace::received(message, &id, now, &mut buffer);
+        for recipient in envelope.recipients() {
+            // A Vec takes everything; there is no error to hand on.
+            let _ = write!(buffer, "X-Envelope-To: {}\r\n", recipient.path);
+        }
+        self.start(file_name(&id, message.hostname), buffer);
         Ok(())
     }
 
@@ -297,11 +290,11 @@ impl<F: FileOps> BodySink for MaildirSink<F> {
         }
         let answer = match result {
             Ok(()) => {
-                let text = format!("Stored as {}", message.id);
+                let text = format!("Stored as {}", message.name);
                 Ok(Reply::new(ReplyCode::literal(250), Some(EnhancedCode::literal(2, 0, 0)), text).ok())
             }
             Err(error) => {
-                tracing::error!(%error, id = %message.id, "a message could not be stored");
+                tracing::error!(%error, name = %message.name, "a message could not be stored");
                 Err(storage_reply(&error))
             }
         };
