@@ -86,9 +86,10 @@ pub(crate) enum Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Connections that were served.
+    /// Connections that were let in.
     pub connections: u64,
-    /// Connections that were answered 421 because of [`ConnectionLimits`].
+    /// Connections that were answered 421 because of [`ConnectionLimits`]. One that came through a proxy is let in before it is known
+    /// where it comes from, and then counts as both.
     pub refused_connections: u64,
     /// Messages that were accepted.
     pub messages: u64,
@@ -108,6 +109,8 @@ pub struct Summary {
     pub failed_authentications: u64,
     /// Connections that were closed because something came in clear behind STARTTLS.
     pub starttls_violations: u64,
+    /// Connections of proxies that were closed because they did not begin with a valid header of the PROXY protocol.
+    pub bad_proxy_headers: u64,
     /// Connections that were still open when the drain deadline came, and were closed.
     pub cut_off: u64,
 }
@@ -131,6 +134,7 @@ pub(crate) struct Hub {
     pub(crate) authentications: AtomicU64,
     pub(crate) failed_authentications: AtomicU64,
     pub(crate) starttls_violations: AtomicU64,
+    pub(crate) bad_proxy_headers: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +143,17 @@ struct Table {
     /// The open connections, each with the waker of its task once that has run.
     open: HashMap<u64, Option<Waker>>,
     per_address: HashMap<IpAddr, usize>,
+}
+
+impl Table {
+    /// Counts one more connection from there; false if there are as many already.
+    fn count(&mut self, network: IpAddr, limit: usize) -> bool {
+        let count = self.per_address.get(&network).copied().unwrap_or_default();
+        if count < limit {
+            self.per_address.insert(network, count + 1);
+        }
+        count < limit
+    }
 }
 
 impl Hub {
@@ -159,6 +174,7 @@ impl Hub {
             authentications: AtomicU64::new(0),
             failed_authentications: AtomicU64::new(0),
             starttls_violations: AtomicU64::new(0),
+            bad_proxy_headers: AtomicU64::new(0),
         })
     }
 
@@ -166,30 +182,27 @@ impl Hub {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection from that address.
-    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Slot, Refusal> {
-        let network = network(ip);
+    /// A place for a connection from that address. Where it is not known yet, [`Slot::name`] tells it later.
+    pub(crate) fn admit(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Slot, Refusal> {
         let mut table = self.table();
-        let refusal = if table.open.len() >= self.limits.total {
-            Refusal::Total
-        } else {
-            let count = table.per_address.entry(network).or_default();
-            if *count < self.limits.per_address {
-                *count += 1;
-                table.next += 1;
-                let id = table.next;
-                table.open.insert(id, None);
-                return Ok(Slot { hub: Arc::clone(self), id, network, carry: 0 });
-            }
-            Refusal::PerAddress
-        };
-        // An entry of zero, if the limit is zero, must not stay.
-        if table.per_address.get(&network) == Some(&0) {
-            table.per_address.remove(&network);
+        if table.open.len() >= self.limits.total {
+            drop(table);
+            return Err(self.refuse(Refusal::Total));
         }
-        drop(table);
+        let network = ip.map(network);
+        if network.is_some_and(|network| !table.count(network, self.limits.per_address)) {
+            drop(table);
+            return Err(self.refuse(Refusal::PerAddress));
+        }
+        table.next += 1;
+        let id = table.next;
+        table.open.insert(id, None);
+        Ok(Slot { hub: Arc::clone(self), id, network, carry: 0 })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Refusal {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
-        Err(refusal)
+        refusal
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -235,6 +248,7 @@ impl Hub {
             authentications: self.authentications.load(Ordering::Relaxed),
             failed_authentications: self.failed_authentications.load(Ordering::Relaxed),
             starttls_violations: self.starttls_violations.load(Ordering::Relaxed),
+            bad_proxy_headers: self.bad_proxy_headers.load(Ordering::Relaxed),
             cut_off: 0,
         }
     }
@@ -253,7 +267,8 @@ fn network(ip: IpAddr) -> IpAddr {
 pub(crate) struct Slot {
     hub: Arc<Hub>,
     id: u64,
-    network: IpAddr,
+    /// Where it is counted, once that is known.
+    network: Option<IpAddr>,
     /// Bytes of carried input that are counted for this connection.
     carry: usize,
 }
@@ -266,6 +281,17 @@ impl Slot {
     /// The number of the connection.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Counts the connection against that address, for it was not known where it comes from.
+    pub(crate) fn name(&mut self, ip: IpAddr) -> Result<(), Refusal> {
+        debug_assert!(self.network.is_none(), "a connection comes from one place");
+        let network = network(ip);
+        if !self.hub.table().count(network, self.hub.limits.per_address) {
+            return Err(self.hub.refuse(Refusal::PerAddress));
+        }
+        self.network = Some(network);
+        Ok(())
     }
 
     /// Has the waker woken when the phase changes.
@@ -294,10 +320,12 @@ impl Drop for Slot {
         self.hub.carry.fetch_sub(self.carry, Ordering::Relaxed);
         let mut table = self.hub.table();
         table.open.remove(&self.id);
-        if let Some(count) = table.per_address.get_mut(&self.network) {
+        if let Some(network) = self.network
+            && let Some(count) = table.per_address.get_mut(&network)
+        {
             *count -= 1;
             if *count == 0 {
-                table.per_address.remove(&self.network);
+                table.per_address.remove(&network);
             }
         }
         let last = table.open.is_empty();
@@ -313,7 +341,7 @@ mod tests {
     use super::*;
 
     fn admit(hub: &Arc<Hub>, ip: &str) -> Result<Slot, Refusal> {
-        hub.admit(ip.parse().unwrap())
+        hub.admit(Some(ip.parse().unwrap()))
     }
 
     #[test]
@@ -328,6 +356,24 @@ mod tests {
         let _d = admit(&hub, "::ffff:192.0.2.1").unwrap();
         assert_eq!(hub.summary().connections, 4);
         assert_eq!(hub.summary().refused_connections, 2);
+    }
+
+    #[test]
+    fn a_connection_can_be_named_later() {
+        let hub = Hub::new(ConnectionLimits::default().total(3).per_address(1));
+        let mut a = hub.admit(None).unwrap();
+        let mut b = hub.admit(None).unwrap();
+        let c = hub.admit(None).unwrap();
+        assert_eq!(hub.admit(None).unwrap_err(), Refusal::Total, "they count in all");
+        a.name("192.0.2.1".parse().unwrap()).unwrap();
+        assert_eq!(b.name("192.0.2.1".parse().unwrap()), Err(Refusal::PerAddress));
+        drop(b);
+        assert_eq!(admit(&hub, "192.0.2.1").unwrap_err(), Refusal::PerAddress, "and against their address");
+        drop(a);
+        let _d = admit(&hub, "192.0.2.1").unwrap();
+        drop(c);
+        assert_eq!(hub.table().per_address.len(), 1);
+        assert_eq!(hub.summary().refused_connections, 3);
     }
 
     #[test]

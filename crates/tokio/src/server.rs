@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::auth::{Auth, Authenticator};
 use crate::connection::{Connection, Setup};
-use crate::hub::{ConnectionLimits, Hub, Phase, Summary};
+use crate::hub::{ConnectionLimits, Hub, Phase, Refusal, Slot, Summary};
 use crate::policy::Policy;
+use crate::proxy::{self, Failure, Network, Proxies};
 use crate::tls::TlsConfig;
 use crate::transport::Tcp;
 use crate::workers::Workers;
@@ -26,6 +28,10 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::fro
 
 /// How long connections that don't end within the drain time get to write their 421.
 pub(crate) const CLOSING: Duration = Duration::from_secs(1);
+
+/// How long the header of a proxy may take, unless told otherwise. The specification wants 3 seconds at least, so that a segment that was
+/// lost can be sent again (§2); Postfix has 5 too.
+const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a [`Server`].
 #[must_use]
@@ -37,6 +43,7 @@ pub struct Builder<P> {
     workers: Option<Workers>,
     tls: Option<TlsConfig>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    proxies: Proxies,
 }
 
 impl<P: fmt::Debug> fmt::Debug for Builder<P> {
@@ -49,6 +56,7 @@ impl<P: fmt::Debug> fmt::Debug for Builder<P> {
             .field("workers", &self.workers)
             .field("tls", &self.tls)
             .field("authenticator", &self.authenticator.is_some())
+            .field("proxies", &self.proxies)
             .finish()
     }
 }
@@ -94,6 +102,23 @@ impl<P: Policy> Builder<P> {
         self
     }
 
+    /// Believes proxies in these networks, and only those, when they tell whose connection they pass on (PROXY protocol, version 1 or 2).
+    ///
+    /// A connection from there begins with a header, in front of everything else, TLS too. The address in it is then the peer's: for the
+    /// [`Policy`], the limit on connections of one address, the log and trace fields. Where the header tells none (`LOCAL`, `UNKNOWN`), it
+    /// is the proxy's own. A connection without a valid header, or with two, is closed without a word and
+    /// [counted](Summary::bad_proxy_headers). From everywhere else a header is a command that nobody knows. Default: none.
+    pub fn proxies(mut self, from: impl IntoIterator<Item = Network>) -> Self {
+        self.proxies.from = from.into_iter().collect();
+        self
+    }
+
+    /// How long a proxy may take for its header. Default: 5 seconds, as in Postfix.
+    pub fn proxy_patience(mut self, patience: Duration) -> Self {
+        self.proxies.patience = patience;
+        self
+    }
+
     /// The server.
     #[must_use]
     pub fn build(self) -> Server<P> {
@@ -114,6 +139,7 @@ impl<P: Policy> Builder<P> {
             drain: self.drain,
             workers: self.workers,
             tls: self.tls,
+            proxies: self.proxies,
         }
     }
 
@@ -171,6 +197,7 @@ pub struct Server<P> {
     drain: Duration,
     workers: Option<Workers>,
     tls: Option<TlsConfig>,
+    proxies: Proxies,
 }
 
 impl<P: Policy> Server<P> {
@@ -184,6 +211,7 @@ impl<P: Policy> Server<P> {
             workers: None,
             tls: None,
             authenticator: None,
+            proxies: Proxies { from: Vec::new(), patience: PROXY_PATIENCE },
         }
     }
 
@@ -253,17 +281,10 @@ impl<P: Policy> Server<P> {
     }
 
     fn admit(&self, hub: &Arc<Hub>, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
-        let slot = match hub.admit(peer.ip()) {
+        let by_proxy = self.proxies.contain(peer.ip());
+        let slot = match hub.admit((!by_proxy).then_some(peer.ip())) {
             Ok(slot) => slot,
-            Err(refusal) => {
-                tracing::debug!(%peer, ?refusal, "connection refused");
-                // A new socket takes a line. A client that doesn't see it sees the connection close, which says as much; and so does one
-                // that waits for a handshake, which would cost more than a line.
-                if !implicit_tls {
-                    let _ = (&*SockRef::from(&stream)).write(refusal.greeting(self.config.hostname()).as_bytes());
-                }
-                return;
-            }
+            Err(refusal) => return refuse(&stream, peer, refusal, &self.config, implicit_tls),
         };
         // Replies are written whole; waiting for more of them only costs time.
         if let Err(error) = stream.set_nodelay(true) {
@@ -278,16 +299,29 @@ impl<P: Policy> Server<P> {
             auth: self.auth.clone(),
             implicit_tls,
         };
+        if by_proxy {
+            let patience = self.proxies.patience;
+            self.spawn(stream, peer, move |stream| Some(pass_on(stream, peer, slot, setup, patience)));
+        } else {
+            self.spawn(stream, peer, move |stream| Connection::new(Tcp::new(stream, peer), slot, setup));
+        }
+    }
+
+    /// Makes the future of a connection where it is to run, and runs it there.
+    fn spawn<F>(&self, stream: TcpStream, peer: SocketAddr, make: impl FnOnce(TcpStream) -> Option<F> + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let Some(workers) = &self.workers else {
-            if let Some(connection) = Connection::new(Tcp::new(stream, peer), slot, setup) {
-                tokio::spawn(connection);
+            if let Some(future) = make(stream) {
+                tokio::spawn(future);
             }
             return;
         };
         // The socket moves to the event queue of its worker.
         match stream.into_std() {
             Ok(stream) => workers.spawn(move || match TcpStream::from_std(stream) {
-                Ok(stream) => Connection::new(Tcp::new(stream, peer), slot, setup),
+                Ok(stream) => make(stream),
                 Err(error) => {
                     tracing::warn!(%peer, %error, "connection could not be watched");
                     None
@@ -295,6 +329,42 @@ impl<P: Policy> Server<P> {
             }),
             Err(error) => tracing::warn!(%peer, %error, "connection could not be handed over"),
         }
+    }
+}
+
+/// Closes a connection that is one too many.
+fn refuse(stream: &TcpStream, peer: SocketAddr, refusal: Refusal, config: &Config, implicit_tls: bool) {
+    tracing::debug!(%peer, ?refusal, "connection refused");
+    // A new socket takes a line. A client that doesn't see it sees the connection close, which says as much; and so does one that waits
+    // for a handshake, which would cost more than a line.
+    if !implicit_tls {
+        let _ = (&*SockRef::from(stream)).write(refusal.greeting(config.hostname()).as_bytes());
+    }
+}
+
+/// Serves a connection that a proxy passes on.
+async fn pass_on<P: Policy>(stream: TcpStream, proxy: SocketAddr, mut slot: Slot, setup: Setup<P>, patience: Duration) {
+    let header = match proxy::read_header(&stream, &slot, patience).await {
+        Ok(header) => header,
+        Err(Failure::Stopping) => return,
+        Err(failure) => {
+            slot.hub().bad_proxy_headers.fetch_add(1, Ordering::Relaxed);
+            // Those who only look whether somebody listens do so often.
+            if let Failure::Ended = failure {
+                tracing::debug!(connection = slot.id(), %proxy, %failure, "closed");
+            } else {
+                tracing::warn!(connection = slot.id(), %proxy, %failure, "a proxy sent no valid header; closed");
+            }
+            return;
+        }
+    };
+    let peer = proxy::source(header, proxy);
+    tracing::debug!(connection = slot.id(), %proxy, %peer, "passed on by a proxy");
+    if let Err(refusal) = slot.name(peer.ip()) {
+        return refuse(&stream, peer, refusal, &setup.config, setup.implicit_tls);
+    }
+    if let Some(connection) = Connection::new(Tcp::new(stream, peer), slot, setup) {
+        connection.await;
     }
 }
 

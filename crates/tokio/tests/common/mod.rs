@@ -43,7 +43,7 @@ impl Running {
         let stream = TcpStream::connect(self.address).await.unwrap();
         // Under a paused clock nobody waits for an acknowledgement that is late.
         stream.set_nodelay(true).unwrap();
-        Raw { stream, input: Vec::new() }
+        Raw::over(stream)
     }
 
     /// A client that was greeted and has said EHLO.
@@ -75,6 +75,10 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, input: Vec::new() }
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
