@@ -17,7 +17,7 @@ use ehlo_load::{MessageId, ledger};
 use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
 use ehlo_tokio::tls::TlsConfig;
-use ehlo_tokio::{AcceptAll, ConnectionLimits, Listener, Server, Summary, Workers};
+use ehlo_tokio::{AcceptAll, ConnectionLimits, Listener, Network, Server, Summary, Workers};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,6 +119,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
     max_messages: Option<u32>,
 
+    /// The most Received fields of a message: one with more goes round in a loop and gets 554. `off` takes them all
+    #[arg(long, value_name = "N|off", default_value = "100", value_parser = received)]
+    max_received: Received,
+
+    /// Believe proxies in this network when they tell by the PROXY protocol whose connection they pass on. Can be given more than once.
+    ///
+    /// A network is an address, or one with the number of its leading bits, such as 10.0.0.0/8. A connection from there has to begin with
+    /// a header of version 1 or 2, before TLS too, within 5 seconds; the address in it is then the client's. One from elsewhere must not.
+    #[arg(long, value_name = "NETWORK")]
+    proxy_protocol_from: Vec<Network>,
+
     /// The most connections at a time; one more gets 421
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
@@ -185,6 +196,19 @@ fn bytes(text: &str) -> Result<u64, &'static str> {
     };
     let number: u64 = digits.parse().map_err(|_| "a size is a number, perhaps with K, M or G behind it")?;
     number.checked_shl(shift).filter(|bytes| bytes >> shift == number && number > 0).ok_or("the size is out of range")
+}
+
+/// How many `Received:` fields a message may have, if they are counted. A type of its own, since clap reads an `Option` as one that may be
+/// left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Received(Option<u32>);
+
+/// A number, or `off`.
+fn received(text: &str) -> Result<Received, &'static str> {
+    match text {
+        "off" => Ok(Received(None)),
+        _ => text.parse().map(|most| Received(Some(most))).map_err(|_| "the most Received fields are a number, or off"),
+    }
 }
 
 /// Why there is no server.
@@ -266,6 +290,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     config.limits.message_size = args.max_size;
     config.limits.recipients = args.max_recipients as usize;
     config.limits.transactions = args.max_messages;
+    config.limits.received = args.max_received.0;
     config.requiretls = !args.tls.is_empty();
     let tls = tls::load(args).map_err(|error| Failure::Start(format!("--tls: {error}")))?;
     config.tls = match (&tls, args.require_tls) {
@@ -288,6 +313,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     let mut server = Server::builder(AcceptAll(store))
         .config(config)
         .limits(limits)
+        .proxies(args.proxy_protocol_from.iter().copied())
         .drain(Duration::from_secs(args.drain))
         .workers(workers);
     if let Some(tls) = &tls {
@@ -415,6 +441,9 @@ fn sum_up(summary: &Summary) -> String {
     if summary.starttls_violations > 0 {
         text += &format!(", {} with clear text behind STARTTLS", summary.starttls_violations);
     }
+    if summary.bad_proxy_headers > 0 {
+        text += &format!(", {} without a valid header of their proxy", summary.bad_proxy_headers);
+    }
     if summary.cut_off > 0 {
         text += &format!(", {} cut off", summary.cut_off);
     }
@@ -443,6 +472,15 @@ mod tests {
         }
         for wrong in ["127.0.0.1", "localhost:2525", "::1:2525:", "127.0.0.1:80000", ""] {
             assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn received_fields_are_counted_or_not() {
+        assert_eq!(received("50"), Ok(Received(Some(50))));
+        assert_eq!(received("off"), Ok(Received(None)));
+        for wrong in ["", "on", "-1", "4294967296"] {
+            assert!(received(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,8 @@ fn what_cannot_be_started_is_told_why() {
         (&["--max-size", "1T"], 2, "a size is"),
         (&["--listen", "localhost"], 2, "--listen"),
         (&["--threads", "0"], 2, "--threads"),
+        (&["--max-received", "many"], 2, "--max-received"),
+        (&["--proxy-protocol-from", "10.0.0.1/8"], 2, "behind its prefix"),
     ] {
         let output = ehlo().args(["serve", "--listen", "127.0.0.1:0"]).args(options).output().unwrap();
         assert_eq!(output.status.code(), Some(status), "{options:?}");
@@ -176,6 +179,55 @@ fn messages_over_one_connection_are_limited_and_the_client_is_told() {
     client.say("RCPT TO:<c@d> NOTIFY=NEVER\r\n", "250");
     client.say("RSET\r\n", "250");
     client.say("MAIL FROM:<a@b>\r\n", "421");
+}
+
+#[test]
+fn messages_that_go_round_in_a_loop_are_refused() {
+    for (most, code) in [("2", "554"), ("3", "250"), ("off", "250")] {
+        let server = Server::start(&["--max-received", most]);
+        let mut client = server.connect();
+        client.expect("220");
+        client.say("EHLO client.example\r\n", "250");
+        client.say("MAIL FROM:<a@b>\r\n", "250");
+        client.say("RCPT TO:<c@d>\r\n", "250");
+        client.say("DATA\r\n", "354");
+        client.say("Received: a\r\nReceived: b\r\nreceived : c\r\n\r\n.\r\n", code);
+        client.say("QUIT\r\n", "221");
+    }
+}
+
+#[test]
+fn proxies_are_believed_where_that_is_said() {
+    let folder = Folder::new();
+    let maildir = folder.0.join("mail");
+    let server = Server::start(&[
+        "--store",
+        &format!("maildir:{}", maildir.display()),
+        "--proxy-protocol-from",
+        "192.0.2.0/24",
+        "--proxy-protocol-from",
+        "127.0.0.0/8",
+    ]);
+    let mut client = server.connect();
+    client.say("PROXY TCP4 198.51.100.9 192.0.2.1 40001 25\r\n", "220");
+    client.say("EHLO client.example\r\n", "250");
+    client.say("MAIL FROM:<>\r\n", "250");
+    client.say("RCPT TO:<c@d>\r\n", "250");
+    client.say("DATA\r\n", "354");
+    client.say("x\r\n.\r\n", "250");
+    let stored = text(&fs::read(&files(&maildir.join("new"))[0]).unwrap());
+    let expected = "Return-Path: <>\r\nReceived: from client.example ([198.51.100.9])\r\n";
+    assert!(stored.starts_with(expected), "{stored}");
+    client.say("QUIT\r\n", "221");
+    let mut client = server.connect();
+    let mut rest = Vec::new();
+    client.stream.get_mut().write_all(b"EHLO client.example\r\n").unwrap();
+    // Its end may come as a reset, since what it sent was not read.
+    let _ = client.stream.read_to_end(&mut rest);
+    assert_eq!(rest, b"");
+    let (status, errors) = server.stop();
+    assert_eq!(status, Some(0));
+    assert!(errors.contains(", 1 without a valid header of their proxy"), "{errors}");
 }
 
 /// Accepting must rest when there are no file descriptors left, not spin, and go on when there are some again.

@@ -102,7 +102,7 @@ impl<'a> Received<'a> {
             hostname: message.hostname,
             protocol: if envelope.is_extended() { Protocol::Esmtp } else { Protocol::Smtp },
             tls: message.tls,
-            authenticated: false,
+            authenticated: envelope.identity().is_some(),
             utf8: envelope.is_smtputf8(),
             id,
             recipient,

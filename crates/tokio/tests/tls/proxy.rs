@@ -1,6 +1,7 @@
 //! The header of a proxy comes before TLS.
 
 use super::*;
+use ehlo_tokio::auth::Users;
 use ehlo_tokio::store::Maildir;
 
 #[tokio::test]
@@ -35,26 +36,34 @@ async fn a_message_that_is_delivered_begins_with_what_became_of_it() {
         let path = world.folder.file("mail", "");
         std::fs::remove_file(&path).unwrap();
         let maildir = Maildir::open(&path).unwrap();
-        let builder = world.builder(AcceptAll(maildir)).proxies(["127.0.0.1".parse().unwrap()]);
+        let mut users = Users::new().unwrap();
+        users.add("ada", "correct horse").unwrap();
+        let builder = world.builder(AcceptAll(maildir)).authenticator(users).proxies(["127.0.0.1".parse().unwrap()]);
         let server = start(builder).await;
         let message = "Return-Path: <old@a.example>\r\nReceived: from b by c; x\r\nReceived: from a by b; x\r\n\r\nhi\r\n";
         for (hello, tls, from, to, with) in [
             ("HELO client.example", false, "", &["bob@mx.example"][..], "SMTP"),
             ("EHLO client.example", false, "ada@a.example", &["bob@mx.example"], "ESMTP"),
+            ("EHLO client.example", false, "δ@a.example", &["bob@mx.example"], "UTF8SMTP"),
             ("EHLO [192.0.2.3]", true, "ada@a.example", &["bob@mx.example"], "ESMTPS (TLSv1.3)"),
+            ("EHLO client.example", true, "ada@a.example", &["bob@mx.example"], "ESMTPSA (TLSv1.3)"),
             ("EHLO client.example", false, "ada@a.example", &["bob@mx.example", "eve@mx.example"], "ESMTP"),
         ] {
             let mut raw = server.client().await;
             raw.send("PROXY TCP6 2001:db8::7 ::1 40001 25\r\n").await;
             raw.expect(220).await;
             let recipients: String = to.iter().map(|to| format!("RCPT TO:<{to}>\r\n")).collect();
-            let transaction = [&*format!("MAIL FROM:<{from}>"), recipients.trim_end(), "DATA"];
+            let utf8 = if from.is_ascii() { "" } else { " SMTPUTF8" };
+            let transaction = [&*format!("MAIL FROM:<{from}>{utf8}"), recipients.trim_end(), "DATA"];
             if tls {
                 raw.say("EHLO client.example", 250).await;
                 raw.say("STARTTLS", 220).await;
                 let mut client = Secure::begin(raw.stream, Arc::clone(&world.client), NAME);
                 client.handshake().await.unwrap();
                 client.say(hello, 250).await;
+                if with.starts_with("ESMTPSA") {
+                    client.say("AUTH PLAIN AGFkYQBjb3JyZWN0IGhvcnNl", 235).await;
+                }
                 for (line, code) in transaction.into_iter().zip([250, 250, 354]) {
                     client.say(line, code).await;
                 }
@@ -94,7 +103,7 @@ async fn a_message_that_is_delivered_begins_with_what_became_of_it() {
             assert_eq!(lines[2..lines.len() - 1], envelope);
             assert_eq!(tls, cipher.starts_with(" tls TLS_"), "{cipher}");
         }
-        assert_eq!(server.stop().await.messages, 4);
+        assert_eq!(server.stop().await.messages, 6);
     })
     .await;
 }
