@@ -100,7 +100,11 @@ impl<'a> Received<'a> {
             client: envelope.client_name(),
             peer: message.peer.ip(),
             hostname: message.hostname,
-            protocol: if envelope.is_extended() { Protocol::Esmtp } else { Protocol::Smtp },
+            protocol: match message.protocol {
+                ehlo_server::Protocol::Lmtp => Protocol::Lmtp,
+                _ if envelope.is_extended() => Protocol::Esmtp,
+                _ => Protocol::Smtp,
+            },
             tls: message.tls,
             authenticated: envelope.identity().is_some(),
             utf8: envelope.is_smtputf8(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use ehlo_tokio::auth::Users;
+use ehlo_tokio::ehlo_server::Protocol;
 use ehlo_tokio::store::Maildir;
 
 #[tokio::test]
@@ -104,6 +105,35 @@ async fn a_message_that_is_delivered_begins_with_what_became_of_it() {
             assert_eq!(tls, cipher.starts_with(" tls TLS_"), "{cipher}");
         }
         assert_eq!(server.stop().await.messages, 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_of_lmtp_is_told_from_one_of_smtp() {
+    within(async {
+        let folder = Folder::new();
+        let path = folder.file("mail", "");
+        std::fs::remove_file(&path).unwrap();
+        let mut settings = Config::new(NAME).unwrap();
+        settings.protocol = Protocol::Lmtp;
+        let server = start(Server::builder(AcceptAll(Maildir::open(&path).unwrap())).config(settings)).await;
+        let mut client = server.client().await;
+        client.expect(220).await;
+        for (line, code) in [
+            ("LHLO c.example", 250),
+            ("MAIL FROM:<>", 250),
+            ("RCPT TO:<b@mx.example>", 250),
+            ("DATA", 354),
+            ("x\r\n.", 250),
+        ] {
+            client.say(line, code).await;
+        }
+        let file = std::fs::read_dir(path.join("new")).unwrap().next().unwrap().unwrap().path();
+        let stored = std::fs::read_to_string(file).unwrap();
+        assert!(stored.starts_with("Return-Path: <>\r\nReceived: from c.example ([127.0.0.1])\r\n"), "{stored}");
+        assert!(stored.contains("by mx.example with LMTP "), "{stored}");
+        server.stop().await;
     })
     .await;
 }
