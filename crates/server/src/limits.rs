@@ -50,6 +50,10 @@ pub struct Limits {
     /// (RFC 5321 §6.3). Floor and default: 100 (same section); Postfix has 50. `None` counts nothing: for an application that finds
     /// loops in another way, or wants every message as it came.
     pub received: Option<u32>,
+    /// Octets of a message that have to come each second, on the average since its beginning, once [`Timeouts::slow_body`] is over; a
+    /// slower message is given up as at [`Timeouts::body`]. What a [sink takes of the time](crate::Session::body_paused) does not count.
+    /// 0: no minimum. Default: 100; the RFC names none. Postfix's is 500, in its stress profile.
+    pub data_rate: u32,
     /// Octets that a driver reads at a time, and so keeps of a connection at the most while its session is parked. Default: 64 KiB.
     pub read_chunk: usize,
 }
@@ -61,6 +65,7 @@ impl Default for Limits {
             auth_line: 12_288 + 2,
             discarded_line: 256 * 1024,
             message_size: 50 * 1024 * 1024,
+            data_rate: 100,
             refused_body: 64 * 1024 * 1024,
             recipients: 1000,
             transactions: None,
@@ -84,6 +89,9 @@ pub struct Timeouts {
     pub command: Duration,
     /// For more of a body. Default: 5 minutes; the RFC gives the client 3 for a block (§4.5.3.2.5).
     pub body: Duration,
+    /// For a message that comes more slowly than [`Limits::data_rate`], from its beginning on. Default: 10 minutes, the longest that the
+    /// RFC has a client wait for anything (§4.5.3.2.6).
+    pub slow_body: Duration,
     /// For the peer to read replies. Default: 5 minutes.
     pub flush: Duration,
     /// For the application's answer to a question about the connection or envelope; then the session answers by itself, see
@@ -106,6 +114,7 @@ impl Default for Timeouts {
         Self {
             command: minutes(5),
             body: minutes(5),
+            slow_body: minutes(10),
             flush: minutes(5),
             answer: minutes(2),
             commit: minutes(9),

@@ -82,6 +82,7 @@ pub struct Session {
     /// `Received:` fields of the current message.
     received: ReceivedCount,
     paused: bool,
+    pace: body::Pace,
     /// A message was begun, and neither answered nor given up.
     message: bool,
     shutdown: bool,
@@ -178,6 +179,7 @@ impl Session {
             refused: 0,
             received: ReceivedCount::new(),
             paused: false,
+            pace: body::Pace::begin(now),
             message: false,
             shutdown: false,
             ended: false,
@@ -317,6 +319,7 @@ impl Session {
     pub fn body_paused(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Body) && !self.paused {
             self.paused = true;
+            self.pace.paused_at = now;
             self.deadline = (deadline(now, self.config.timeouts.sink), Reason::Sink);
         }
     }
@@ -324,8 +327,10 @@ impl Session {
     /// The sink takes the body again. Then call [`handle_input`](Self::handle_input), even without input.
     pub fn body_resumed(&mut self, now: Instant) {
         // A session that has given the message up in the meantime has another deadline.
-        if std::mem::take(&mut self.paused) && self.phase == Phase::Body {
-            self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
+        let paused = self.paused;
+        self.unpause(now);
+        if paused && self.phase == Phase::Body {
+            self.deadline = (self.body_deadline(now), Reason::Body);
         }
     }
 

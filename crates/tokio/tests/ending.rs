@@ -117,21 +117,41 @@ async fn an_idle_client_is_sent_away_after_five_minutes_of_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stops_coming_is_given_up_and_one_that_trickles_is_not() {
+async fn a_body_that_stops_coming_is_given_up() {
     let (server, store) = start_memory().await;
     let mut client = server.greeted().await;
     client.send("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n").await;
     for code in [250, 250, 354] {
         client.expect(code).await;
     }
+    // Faster than the limit, 100 octets a second by default, however long it takes.
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_secs(290)).await;
-        client.send("a little\r\n").await;
+        client.send(&format!("{}\r\n", "x".repeat(998)).repeat(30)).await;
         breathe().await;
     }
     let begin = Instant::now();
     client.expect(421).await;
     assert_eq!(begin.elapsed().as_secs(), 300);
+    assert!(store.messages().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_given_up() {
+    let (server, store) = start_memory().await;
+    let mut client = server.greeted().await;
+    client.send("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n").await;
+    for code in [250, 250, 354] {
+        client.expect(code).await;
+    }
+    let begin = Instant::now();
+    for _ in 0..9 {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        client.send("x").await;
+        breathe().await;
+    }
+    client.expect(421).await;
+    assert_eq!(begin.elapsed().as_secs(), 600);
     assert!(store.messages().is_empty());
 }
 

@@ -306,6 +306,8 @@ impl Scenario {
             "idle-commands" => limits.idle_commands = number(value)?,
             "command-timeout" => timeouts.command = duration(value)?,
             "body-timeout" => timeouts.body = duration(value)?,
+            "slow-body-timeout" => timeouts.slow_body = duration(value)?,
+            "data-rate" => limits.data_rate = number(value)?,
             "flush-timeout" => timeouts.flush = duration(value)?,
             "answer-timeout" => timeouts.answer = duration(value)?,
             "commit-timeout" => timeouts.commit = duration(value)?,

@@ -15,7 +15,7 @@ use crate::received::ReceivedCount;
 use crate::replies;
 use crate::table::State;
 use ehlo_codec::{BodyType, ChunkStep, DataDecoder, DataStep, LineCheck, Reply, ReplyCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What cuts a message, or a chunk of it, out of the input.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,20 @@ pub(super) enum Source {
     Data(DataDecoder),
     /// BDAT: by count.
     Chunk(Chunk),
+}
+
+/// Since when a message is coming, and how much of that time its sink took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    begin: Instant,
+    paused: Duration,
+    pub(super) paused_at: Instant,
+}
+
+impl Pace {
+    pub(super) const fn begin(now: Instant) -> Self {
+        Self { begin: now, paused: Duration::ZERO, paused_at: now }
+    }
 }
 
 /// What a [`Source`] found.
@@ -80,8 +94,8 @@ impl Session {
     /// [`Question::Commit`].
     pub fn body_failed(&mut self, now: Instant, reply: Reply) {
         if self.phase == Phase::Body {
-            self.paused = false;
-            self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
+            self.unpause(now);
+            self.deadline = (self.body_deadline(now), Reason::Body);
             let reply = self.for_this_peer(Kind::Commit, of_failure(reply));
             self.give_up(AbortReason::NotStored, reply);
         }
@@ -93,6 +107,7 @@ impl Session {
             self.reply(now, &replies::START_MAIL_INPUT);
         }
         (self.size, self.refused) = (0, 0);
+        self.pace = Pace::begin(now);
         self.check = LineCheck::new();
         self.received = ReceivedCount::new();
         self.normalizer = Normalizer::default();
@@ -108,7 +123,24 @@ impl Session {
     fn go_on_with_body(&mut self, now: Instant) {
         self.paused = false;
         self.phase = Phase::Body;
-        self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
+        self.deadline = (self.body_deadline(now), Reason::Body);
+    }
+
+    /// When more of the body must have come: within the time for some, and not more slowly on the whole than the limit allows.
+    pub(super) fn body_deadline(&self, now: Instant) -> Instant {
+        let next = deadline(now, self.config.timeouts.body);
+        let Some(seconds) = (self.size + self.refused).checked_div(u64::from(self.config.limits.data_rate)) else {
+            return next;
+        };
+        let time = self.config.timeouts.slow_body.saturating_add(Duration::from_secs(seconds));
+        next.min(deadline(self.pace.begin, time.saturating_add(self.pace.paused)))
+    }
+
+    /// The sink goes on; what it took of the time is not the peer's.
+    pub(super) fn unpause(&mut self, now: Instant) {
+        if std::mem::take(&mut self.paused) {
+            self.pace.paused += now.saturating_duration_since(self.pace.paused_at);
+        }
     }
 
     /// Whether the session goes on without more input: a chunk has come whole, and its end has yet to be looked at.
@@ -123,7 +155,7 @@ impl Session {
 
     /// Takes bytes of a message; gives how many, and the piece of the message that they hold.
     pub(super) fn handle_body<'i>(&mut self, now: Instant, input: &'i [u8]) -> (usize, Option<&'i [u8]>) {
-        self.deadline = (deadline(now, self.config.timeouts.body), Reason::Body);
+        self.deadline = (self.body_deadline(now), Reason::Body);
         let normalize = self.config.bare_line_ends == BareLineEnds::Normalize;
         let (used, found) = if normalize && self.phase == Phase::Body && !self.is_binary() {
             self.next_normalized(input)
