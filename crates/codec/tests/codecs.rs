@@ -108,6 +108,34 @@ fn what_is_no_command_is_told_and_the_next_one_is_read() {
 }
 
 #[test]
+fn a_line_of_a_login_that_was_thrown_away_is_not_waited_for_again() {
+    // The answer to it is 500, which ends the exchange (RFC 4954 §4): what follows is a command.
+    let long = [b'x'; 2 * MAX_LINE];
+    for (line, fault) in [
+        (&b"x\0y"[..], LineFault::Nul),
+        (b"x\ry", LineFault::BareCr),
+        (b"x\ny", LineFault::BareLf),
+        (&long, LineFault::TooLong),
+    ] {
+        let seen = in_any_pieces(&[b"AUTH PLAIN\r\n", line, b"\r\nQUIT\r\n"].concat());
+        assert_eq!(seen[1..], [format!("{:?}", CommandFrame::Fault(fault)), "Command(CommandBuf(Quit))".to_owned()]);
+    }
+}
+
+#[test]
+fn nothing_is_read_behind_a_chunk_whose_length_is_not_known() {
+    for (line, error) in [
+        (&b"BDAT 99999999999999999999"[..], SyntaxError::ChunkSize),
+        (b"bdat -1 LAST", SyntaxError::ChunkSize),
+        (b"BDAT 12 LATS", SyntaxError::UnexpectedArgument),
+        (b"BDAT", SyntaxError::MissingArgument),
+    ] {
+        let seen = in_any_pieces(&[line, b"\r\nMAIL FROM:<>\r\n"].concat());
+        assert_eq!(seen, [format!("{:?}", CommandFrame::Refused(error)), "Hopeless".to_owned()]);
+    }
+}
+
+#[test]
 fn an_end_in_the_middle_is_an_error() {
     for stream in [&b"NOOP"[..], b"NOOP\r", b"DATA\r\n", b"DATA\r\na\r\n.", b"BDAT 2\r\nx", b"NOOP a\nb"] {
         assert_eq!(

@@ -2,8 +2,8 @@
 
 use super::CodecError;
 use crate::{
-    ChunkDecoder, ChunkStep, Command, CommandBuf, DataDecoder, DataFaults, DataStep, Framed, LineFault, LineFramer,
-    Reply, SyntaxError,
+    ChunkDecoder, ChunkStep, Command, CommandBuf, CommandLine, DataDecoder, DataFaults, DataStep, Framed, LineFault,
+    LineFramer, Reply, SyntaxError, Verb,
 };
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,9 +16,10 @@ use tokio_util::codec::{Decoder, Encoder};
 pub enum CommandFrame {
     /// A command.
     Command(CommandBuf),
-    /// A whole line that is no command; [`SyntaxError::reply`] answers it.
+    /// A whole line that is no command; [`SyntaxError::reply`] answers it. If it is a BDAT, that is the last item: see [`CommandCodec`].
     Refused(SyntaxError),
-    /// A line that did not end or look as a line has to. It was thrown away whole.
+    /// A line that did not end or look as a line has to. It was thrown away whole, and what follows is read as a command: call
+    /// [`CommandCodec::expect_line`] again if it was a line of a login and the login is to go on.
     Fault(LineFault),
     /// The line asked for by [`CommandCodec::expect_line`], without its CRLF.
     Line(Bytes),
@@ -51,13 +52,17 @@ enum Expected {
     Line,
     Data(DataDecoder),
     Chunk(ChunkDecoder),
+    /// A chunk, perhaps, of a length that nobody knows.
+    Unknown,
 }
 
 /// The codec of a server: decodes [`CommandFrame`]s, encodes [`Reply`]s.
 ///
 /// Whether a command is obeyed is the application's to say, so it says what comes next: behind its 354 it calls
 /// [`expect_data`](Self::expect_data), and behind its 334 [`expect_line`](Self::expect_line). The octets of a chunk follow BDAT
-/// in any case, so they come without a call, and have to be taken even if the chunk is refused (RFC 3030 §2).
+/// in any case, so they come without a call, and have to be taken even if the chunk is refused (RFC 3030 §2). Behind a BDAT that cannot be
+/// read, its chunk may be on its way, and no part of it may be taken for a command: the next item is
+/// [`CodecError::Hopeless`](crate::CodecError::Hopeless), whatever came.
 ///
 /// Replies carry no enhanced codes until [`set_enhanced_codes`](Self::set_enhanced_codes).
 ///
@@ -114,7 +119,7 @@ impl CommandCodec {
         self.enhanced = enhanced;
     }
 
-    /// Changes the cap on lines from the next one on.
+    /// Changes the cap on lines, also on one that has begun.
     pub const fn set_max_line(&mut self, max: usize) {
         self.framer.set_max(max);
     }
@@ -134,15 +139,20 @@ impl CommandCodec {
         let item = match frame {
             Framed::NeedMore => None,
             Framed::Hopeless => return Err(CodecError::Hopeless),
-            Framed::Fault(fault) => Some(CommandFrame::Fault(fault)),
+            Framed::Fault(fault) => {
+                self.expected = Expected::Command;
+                Some(CommandFrame::Fault(fault))
+            }
             Framed::Line(line) if matches!(self.expected, Expected::Line) => {
                 self.expected = Expected::Command;
                 Some(CommandFrame::Line(Bytes::copy_from_slice(line)))
             }
             Framed::Line(line) => {
                 let read = if self.utf8 { Command::parse_utf8(line) } else { Command::parse(line) };
-                if let Ok(Command::Bdat { size, .. }) = read {
-                    self.expected = Expected::Chunk(ChunkDecoder::new(size));
+                match read {
+                    Ok(Command::Bdat { size, .. }) => self.expected = Expected::Chunk(ChunkDecoder::new(size)),
+                    Err(_) if CommandLine::split(line).verb == Some(Verb::Bdat) => self.expected = Expected::Unknown,
+                    _ => {}
                 }
                 Some(match read {
                     Ok(command) => CommandFrame::Command(command.into()),
@@ -167,6 +177,7 @@ impl Decoder for CommandCodec {
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<CommandFrame>, CodecError> {
         match &mut self.expected {
             Expected::Command | Expected::Line => self.line(src),
+            Expected::Unknown => Err(CodecError::Hopeless),
             Expected::Data(decoder) => {
                 let (used, step) = decoder.next(src);
                 match step {

@@ -19,7 +19,7 @@ pub enum CodecError {
     Io(std::io::Error),
     /// The stream ended within a line, a reply or a body.
     UnexpectedEnd,
-    /// A line went on beyond the discard limit: there is no way to find the next command.
+    /// A line went on beyond the discard limit, or a BDAT could not be read and its chunk may follow: there is no way to find the next command.
     Hopeless,
     /// What the server sent is no reply.
     Reply(ReplyFault),
@@ -36,7 +36,7 @@ impl fmt::Display for CodecError {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::UnexpectedEnd => f.write_str("the stream ended within a line, a reply or a body"),
-            Self::Hopeless => f.write_str("a line does not end"),
+            Self::Hopeless => f.write_str("there is no way to find the next command"),
             Self::Reply(fault) => fault.fmt(f),
             Self::Stuff(error) => error.fmt(f),
             Self::BodyOpen => f.write_str("the body or the chunk before it is not complete"),
