@@ -112,7 +112,7 @@ impl LineFramer {
         self
     }
 
-    /// Changes the cap from the next line on. Extensions raise it (RFC 5321 §4.1.1.11).
+    /// Changes the cap, also for a line that has begun. Extensions raise it (RFC 5321 §4.1.1.11).
     pub const fn set_max(&mut self, max: usize) {
         self.max = max;
     }

@@ -37,6 +37,9 @@ impl<'a> Domain<'a> {
     ///
     /// [`PathFault`] says what is wrong. A `General-address-literal` is refused: its tag must be one that a standard defines, and
     /// none but `IPv6` is.
+    ///
+    /// The addresses of literals are read as [`core::net`] reads them. So an IPv4 address with leading zeros (`[010.0.0.1]`) is refused, though
+    /// the grammar has it: programs disagree on whether it is octal. And `::` may stand for one group of zeros.
     pub fn parse(text: &'a str) -> Result<Self, PathFault> {
         Self::with(text.as_bytes(), Charset::Ascii)
     }

@@ -321,6 +321,7 @@ mod tests {
             "a@[127.0.0.1]",
             "a@[IPv6:::1]",
             "a@[ipv6:2001:db8::25]",
+            "a@[IPv6:1:2:3:4:5:6:7::]",
             "user%remote@here",
             "\"\"@x",
         ] {
@@ -348,6 +349,7 @@ mod tests {
             ("<a@b.>", PathFault::Domain),
             ("<a@[999.1.1.1]>", PathFault::AddressLiteral),
             ("<a@[x-unknown:zz]>", PathFault::AddressLiteral),
+            ("<a@[010.0.0.1]>", PathFault::AddressLiteral),
             ("<a@[::1]>", PathFault::AddressLiteral),
             ("<a@[1.2.3.4>", PathFault::AddressLiteral),
             ("<\"a@b>", PathFault::LocalPart),
