@@ -4,13 +4,28 @@
 //! and keeps the envelope by itself. Only the grammar of an address is the codec's.
 
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
-use ehlo_codec::{Command, CommandLine, ReplyClass};
+use ehlo_codec::{BodyType, Command, CommandLine, ReplyClass};
 
 /// The envelope of a message: who sends it, and who gets it, each as `<...>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) from: Option<String>,
     pub(crate) to: Vec<String>,
+}
+
+/// What of the settings decides how a dialogue goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Octets of a command line, CRLF included.
+    pub(crate) line_limit: usize,
+    /// A message with a bare CR or LF may be taken.
+    pub(crate) lenient: bool,
+    /// MAIL is for those only who have authenticated.
+    pub(crate) needs_identity: bool,
+    /// BDAT is known.
+    pub(crate) chunks: bool,
+    /// LMTP is spoken.
+    pub(crate) lmtp: bool,
 }
 
 /// A message that came whole.
@@ -35,11 +50,20 @@ enum Says {
     /// The line itself is no line: a bare CR or LF, a NUL.
     Fault,
     Hello,
-    Mail(String),
+    /// The sender, and whether the message is BODY=BINARYMIME.
+    Mail(String, bool),
     Rcpt(String),
     Rset,
     Noop,
-    Message,
+    /// BDAT that cannot be read.
+    Astray,
+    /// The end of what DATA began.
+    Message(Message),
+    /// BDAT, and its chunk.
+    Chunk {
+        octets: Vec<u8>,
+        last: bool,
+    },
     Other,
 }
 
@@ -51,6 +75,11 @@ enum Mode {
     Body,
     /// Behind a 334: the next line is no command (RFC 4954 §4).
     Response,
+    /// Behind BDAT: so many octets are no command, whatever becomes of it (RFC 3030 §2).
+    Chunk {
+        left: u64,
+        last: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -59,6 +88,10 @@ pub(crate) struct Dialogue {
     /// What was taken and is not yet a whole line, or a whole message.
     held: Vec<u8>,
     owed: Vec<Owed>,
+    /// How many of them have all their replies.
+    answered: usize,
+    /// Replies that the next of them gets besides the one that is to come: under LMTP a message has one for each recipient.
+    more: usize,
     replies: Vec<ReplyCode>,
     /// Of the reply that is being written.
     reply_line: Vec<u8>,
@@ -68,14 +101,14 @@ pub(crate) struct Dialogue {
     /// Nothing but QUIT is answered by anything but 503.
     refused: bool,
     pub(crate) envelope: Envelope,
-    pub(crate) message: Option<Message>,
+    /// The message that comes in chunks, as far as they were taken.
+    chunks: Option<Vec<u8>>,
+    /// A chunk was refused: nothing but RSET or EHLO begins anew.
+    failed: bool,
+    binary: bool,
     /// The application has said that the message is safe, and the peer was not told yet.
     committed: bool,
-    /// A message with a bare CR or LF may be taken.
-    lenient: bool,
-    line_limit: usize,
-    /// MAIL is for those only who have authenticated.
-    needs_identity: bool,
+    shape: Shape,
     /// The application knows who the client is, and the client was not told yet.
     granted: bool,
     pub(crate) identified: bool,
@@ -86,26 +119,26 @@ pub(crate) struct Dialogue {
 }
 
 impl Dialogue {
-    /// For a session that takes command lines of so many octets, CRLF included; `lenient` if it keeps a CR or LF that stands alone, and that
-    /// `needs_identity` before MAIL or does not.
-    pub(crate) fn new(line_limit: usize, lenient: bool, needs_identity: bool) -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         Self {
             mode: Mode::Lines,
             held: Vec::new(),
             owed: vec![Owed { stage: Stage::Connect, says: Says::Other }],
+            answered: 0,
+            more: 0,
             replies: Vec::new(),
             reply_line: Vec::new(),
             within: None,
             greeted: false,
             refused: false,
             envelope: Envelope::default(),
-            message: None,
+            chunks: None,
+            failed: false,
+            binary: false,
             committed: false,
-            line_limit,
-            needs_identity,
+            shape,
             granted: false,
             identified: false,
-            lenient,
             hopeless: false,
             over: false,
         }
@@ -115,6 +148,14 @@ impl Dialogue {
     pub(crate) fn taken(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.held.push(byte);
+            if let Mode::Chunk { left, last } = &mut self.mode {
+                *left -= 1;
+                if *left == 0 {
+                    let last = *last;
+                    self.end_chunk(last);
+                }
+                continue;
+            }
             if byte != b'\n' {
                 continue;
             }
@@ -124,8 +165,8 @@ impl Dialogue {
                     if self.held.ends_with(b"\r\n.\r\n") || self.held == b".\r\n" {
                         self.mode = Mode::Lines;
                         let raw = std::mem::take(&mut self.held);
-                        self.message = Some(Message::read(&raw[..raw.len() - 3]));
-                        self.owe(Stage::DataEnd, Says::Message);
+                        let message = Message::read(&raw[..raw.len() - 3], self.binary);
+                        self.owe(Stage::DataEnd, Says::Message(message));
                     }
                     continue;
                 }
@@ -133,6 +174,7 @@ impl Dialogue {
                     let line = std::mem::take(&mut self.held);
                     self.line(&line[..line.len() - 2]);
                 }
+                Mode::Chunk { .. } => unreachable!("chunks have no lines"),
                 Mode::Response if after_cr => {
                     self.mode = Mode::Lines;
                     self.owe(Stage::AuthResponse, Says::Other);
@@ -160,14 +202,61 @@ impl Dialogue {
         // Whether SMTPUTF8 is on offer is for the session to know; one that is not takes no such line.
         let command = Command::parse(line).or_else(|_| CommandLine::split(line).parse_utf8());
         let says = match command {
-            Ok(Command::Ehlo(_) | Command::Helo(_)) => Says::Hello,
-            Ok(Command::Mail { from, .. }) => Says::Mail(from.to_string()),
+            Ok(Command::Ehlo(_) | Command::Helo(_) | Command::Lhlo(_)) => Says::Hello,
+            Ok(Command::Bdat { size, last }) if self.shape.chunks && line.len() + 2 <= self.shape.line_limit => {
+                if size == 0 {
+                    return self.end_chunk(last);
+                }
+                self.mode = Mode::Chunk { left: size, last };
+                return;
+            }
+            // Its chunk may be on its way, and nobody knows how long it is: that ends the session.
+            _ if verb == Verb::Bdat && self.shape.chunks => Says::Astray,
+            Ok(Command::Mail { from, params }) => {
+                Says::Mail(from.to_string(), params.body() == Some(BodyType::BinaryMime))
+            }
             Ok(Command::Rcpt { to, .. }) => Says::Rcpt(to.to_string()),
             Ok(Command::Rset) => Says::Rset,
-            Ok(Command::Noop(_)) if line.len() + 2 <= self.line_limit => Says::Noop,
+            Ok(Command::Noop(_)) if line.len() + 2 <= self.shape.line_limit => Says::Noop,
             _ => Says::Other,
         };
         self.owe(Stage::Verb(verb), says);
+    }
+
+    fn end_chunk(&mut self, last: bool) {
+        self.mode = Mode::Lines;
+        let octets = std::mem::take(&mut self.held);
+        self.owe(Stage::Verb(Verb::Bdat), Says::Chunk { octets, last });
+    }
+
+    /// The message that is to be answered next, if it came whole.
+    pub(crate) fn message(&self) -> Option<Message> {
+        match &self.owed.get(self.answered)?.says {
+            Says::Message(message) => Some(message.clone()),
+            Says::Chunk { octets, last: true } => {
+                let body = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
+                let bare = !self.binary && has_bare(&body);
+                Some(Message { body, bare })
+            }
+            _ => None,
+        }
+    }
+
+    /// RFC 2033 §4.3: a last chunk has a reply for each recipient, and so none if there is none.
+    pub(crate) fn pass_silent(&mut self) {
+        while let Some(Owed { says: Says::Chunk { last: true, .. }, .. }) = self.owed.get(self.answered)
+            && self.shape.lmtp
+            && self.envelope.from.is_some()
+            && self.envelope.to.is_empty()
+        {
+            self.answered += 1;
+            self.end_transaction();
+        }
+    }
+
+    fn end_transaction(&mut self) {
+        self.envelope = Envelope::default();
+        (self.chunks, self.failed, self.binary) = (None, false, false);
     }
 
     fn owe(&mut self, stage: Stage, says: Says) {
@@ -189,7 +278,7 @@ impl Dialogue {
     /// The handshake of TLS is done: nothing that was said before it counts (RFC 3207 §4.2).
     pub(crate) fn inside_tls(&mut self) {
         (self.greeted, self.identified) = (false, false);
-        self.envelope = Envelope::default();
+        self.end_transaction();
         assert!(self.held.is_empty(), "a line in clear is left");
     }
 
@@ -197,6 +286,7 @@ impl Dialogue {
     pub(crate) fn retracted(&mut self) {
         let code = self.replies.pop().expect("a reply was given");
         assert_eq!(code, ReplyCode::READY, "only 220 to STARTTLS may be taken back");
+        self.answered -= 1;
     }
 
     /// The session put out these bytes.
@@ -226,11 +316,12 @@ impl Dialogue {
 
     fn replied(&mut self, code: ReplyCode) {
         assert!(!self.over, "{code} behind the last reply");
+        self.pass_silent();
         let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
-        let at = self.replies.len();
+        let at = self.answered;
         self.replies.push(code);
         // A response without end gets its 500 when it is given up, and then 421.
-        assert!(closing || !self.hopeless, "{code} behind a line without end");
+        assert!(closing || !self.hopeless, "{code} where only 421 may come");
         if at == self.owed.len() && self.mode == Mode::Response && code == ReplyCode::SYNTAX_ERROR {
             self.hopeless = true;
             self.owe(Stage::AuthResponse, Says::Fault);
@@ -241,16 +332,30 @@ impl Dialogue {
             self.over = true;
             return;
         };
-        let (stage, says) = (owed.stage, std::mem::replace(&mut owed.says, Says::Other));
+        let stage = owed.stage;
+        let message = matches!(owed.says, Says::Message(_) | Says::Chunk { last: true, .. });
+        if message && self.shape.lmtp && self.more == 0 {
+            self.more = self.envelope.to.len();
+        }
+        self.more = self.more.saturating_sub(1);
         if closing {
+            // A 421 may be repeated for each recipient, but nothing else follows it.
+            self.hopeless = true;
             // What was committed is told by 250 and nothing else.
             assert!(!self.committed, "a message is safe, and the peer is told that it is not");
-            self.over = true;
+            self.over = self.more == 0;
             return;
         }
         assert_eq!(code == ReplyCode::AUTHENTICATED, std::mem::take(&mut self.granted), "{code} to {stage:?}");
-        let fault = matches!(says, Says::Fault) && matches!(code.get(), 500 | 501);
+        let fault = matches!(owed.says, Says::Fault) && matches!(code.get(), 500 | 501);
         assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
+        if self.more > 0 {
+            let yes = code.class() == ReplyClass::Completion;
+            assert_eq!(yes, self.committed, "{code} for one of the recipients");
+            return;
+        }
+        self.answered += 1;
+        let says = std::mem::replace(&mut owed.says, Says::Other);
         self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
         self.moved(stage, says, code);
     }
@@ -260,31 +365,41 @@ impl Dialogue {
         let yes = code.class() == ReplyClass::Completion;
         let sender = self.envelope.from.is_some();
         match says {
+            Says::Astray => self.over = true,
             Says::Fault => assert!(!yes, "{code} for what is no line"),
             Says::Hello if yes => {
                 assert!(!self.refused, "a session that was refused is greeted");
                 self.greeted = true;
-                self.envelope = Envelope::default();
+                self.end_transaction();
             }
-            Says::Mail(from) if yes => {
-                assert!(self.identified || !self.needs_identity, "MAIL is taken of nobody");
+            Says::Mail(from, binary) if yes => {
+                self.binary = binary;
+                assert!(self.identified || !self.shape.needs_identity, "MAIL is taken of nobody");
                 assert!(self.greeted && !sender, "MAIL out of sequence is taken");
                 self.envelope.from = Some(from);
             }
             Says::Rcpt(to) if yes => {
-                assert!(sender, "RCPT without MAIL is taken");
+                assert!(sender && self.chunks.is_none() && !self.failed, "RCPT out of sequence is taken");
                 self.envelope.to.push(to);
             }
-            Says::Rset if yes => self.envelope = Envelope::default(),
+            Says::Rset if yes => self.end_transaction(),
             Says::Noop => assert!(yes || self.refused, "{code} to NOOP"),
-            Says::Message => {
-                let message = self.message.take().expect("a message came");
-                let refuse = message.bare && !self.lenient;
-                assert!(!yes || !refuse, "a message with a bare CR or LF is taken");
-                assert!(!yes || self.committed, "acknowledged before the commit");
-                assert!(yes || !self.committed, "committed and refused with {code}");
-                self.committed = false;
-                self.envelope = Envelope::default();
+            Says::Message(message) => self.message_answered(message.bare, code),
+            Says::Chunk { octets, last } => {
+                // Out of sequence it is read over, and nothing else changes.
+                if self.envelope.to.is_empty() || (self.failed && !last) {
+                    assert!(!yes, "a chunk out of sequence is taken");
+                    return;
+                }
+                assert!(!yes || !self.failed, "a chunk is taken behind one that was refused");
+                let body = self.chunks.get_or_insert_default();
+                body.extend_from_slice(&octets);
+                if last {
+                    let bare = !self.binary && has_bare(body);
+                    self.message_answered(bare, code);
+                } else if !yes {
+                    (self.chunks, self.failed) = (None, true);
+                }
             }
             _ if code == ReplyCode::AUTH_CHALLENGE => {
                 assert!(self.held.is_empty(), "334 comes late");
@@ -298,6 +413,7 @@ impl Dialogue {
             _ if stage == Stage::Connect => self.refused = !yes,
             _ if stage == Stage::Verb(Verb::Data) && code == ReplyCode::START_MAIL_INPUT => {
                 assert!(!self.envelope.to.is_empty(), "354 without a recipient");
+                assert!(self.chunks.is_none() && !self.failed && !self.binary, "354 out of sequence");
                 assert!(self.held.is_empty(), "354 comes late");
                 self.mode = Mode::Body;
             }
@@ -309,39 +425,54 @@ impl Dialogue {
         }
     }
 
-    /// Whether the last reply was given.
+    fn message_answered(&mut self, bare: bool, code: ReplyCode) {
+        let yes = code.class() == ReplyClass::Completion;
+        assert!(!yes || !bare || self.shape.lenient, "a message with a bare CR or LF is taken");
+        assert!(!yes || self.committed, "acknowledged before the commit");
+        assert!(yes || !self.committed, "committed and refused with {code}");
+        self.committed = false;
+        self.end_transaction();
+    }
+
+    /// Whether the last reply was given, or nothing but 421 can come.
     pub(crate) const fn is_over(&self) -> bool {
-        self.over
+        self.over || self.hopeless
     }
 
     /// Octets of a message that is on its way.
     pub(crate) const fn body_taken(&self) -> usize {
-        if matches!(self.mode, Mode::Body) { self.held.len() } else { 0 }
+        if matches!(self.mode, Mode::Body | Mode::Chunk { .. }) { self.held.len() } else { 0 }
     }
 
     /// One reply a command, in order: at the most one is missing, and only while a question is open or the session is over.
     pub(crate) fn check(&self, may_owe_one: bool) {
-        let (owed, replies) = (self.owed.len(), self.replies.len());
-        assert!(replies <= owed + 1, "{replies} replies to {owed} commands: {:?}", self.replies);
-        let missing = owed.saturating_sub(replies);
+        // What the last reply answers, if it answers anything, may not be what it is for.
+        let owed = self.owed.len();
+        let missing = owed - self.answered - usize::from(self.over && self.answered < owed);
         assert!(missing <= usize::from(may_owe_one), "{missing} of {owed} commands have no reply: {:?}", self.replies);
     }
 }
 
 impl Message {
     /// From what stood between 354 and the last dot.
-    fn read(raw: &[u8]) -> Self {
+    fn read(raw: &[u8], binary: bool) -> Self {
         let mut body = Vec::with_capacity(raw.len());
-        let mut bare = false;
         for (i, &byte) in raw.iter().enumerate() {
             let line_start = i == 0 || raw[..i].ends_with(b"\r\n");
             if byte == b'.' && line_start {
                 continue;
             }
-            bare |= byte == b'\r' && raw.get(i + 1) != Some(&b'\n');
-            bare |= byte == b'\n' && (i == 0 || raw[i - 1] != b'\r');
             body.push(byte);
         }
-        Self { body, bare }
+        Self { body, bare: !binary && has_bare(raw) }
     }
+}
+
+/// Whether a CR or an LF stands alone.
+fn has_bare(text: &[u8]) -> bool {
+    text.iter().enumerate().any(|(i, &byte)| match byte {
+        b'\r' => text.get(i + 1) != Some(&b'\n'),
+        b'\n' => i == 0 || text[i - 1] != b'\r',
+        _ => false,
+    })
 }

@@ -194,6 +194,8 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
         if rng.percent(35) {
             auth(&mut config, rng);
         }
+        config.chunking = rng.percent(80);
+        config.binary_mime = rng.percent(80);
         config.smtputf8 = rng.percent(70);
         config.dsn = rng.percent(70);
         config.requiretls = rng.percent(30);

@@ -6,12 +6,12 @@ mod replay;
 pub(crate) use replay::same_said;
 pub use replay::{Cut, Op, replay};
 
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, Shape};
 use crate::trace::mix;
 use ehlo_codec::Reply;
 use ehlo_server::{
-    AbortReason, Answer, BareLineEnds, CloseReason, Config, Event, Peer, Question, ResolveError, Session, Shutdown,
-    TlsInfo,
+    AbortReason, Answer, BareLineEnds, CloseReason, Config, Event, Peer, Protocol, Question, Reason, ResolveError,
+    Session, Shutdown, TlsInfo,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,11 +91,7 @@ impl Server {
     pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
         let mut server = Self {
             session: Session::new(now, Arc::clone(&config), peer),
-            model: Dialogue::new(
-                config.limits.command_line,
-                config.bare_line_ends == BareLineEnds::Keep,
-                config.auth.require_auth,
-            ),
+            model: Dialogue::new(shape(&config)),
             config,
             start: now,
             carry: Vec::new(),
@@ -159,7 +155,7 @@ impl Server {
             match piece {
                 Given::Nothing => break,
                 Given::Piece if pause() => {
-                    self.settle(now);
+                    self.drain();
                     // A message that has become too large by the same piece is given up.
                     if self.incoming.is_some() {
                         self.pause(now);
@@ -185,6 +181,8 @@ impl Server {
         assert!(wanted || used == 0, "a parked session used {used} bytes");
         if let Some(before) = before {
             self.note_retracted(&before);
+            let over = self.session.poll_timeout().is_none_or(|(_, reason)| reason == Reason::Flush);
+            assert!(over && !self.session.wants_input(), "clear text behind STARTTLS is not the end");
             self.record(now, || Op::Surplus(rest.to_vec()));
         }
         self.model.taken(&rest[..used]);
@@ -217,11 +215,15 @@ impl Server {
 
     /// Takes what the session has to tell, and checks it.
     fn settle(&mut self, now: Instant) {
+        self.drain();
+        self.check(now);
+    }
+
+    fn drain(&mut self) {
         self.note_output();
         while let Some(event) = self.session.poll_event() {
             self.on_event(event);
         }
-        self.check(now);
     }
 
     fn on_event(&mut self, event: Event<'_>) {
@@ -398,7 +400,7 @@ impl Server {
         self.say("sink pauses".into());
         self.session.body_paused(now);
         // A message that was refused in the meantime is not paused.
-        self.paused = self.incoming.is_some() && !self.session.wants_input();
+        self.paused = self.session.in_message() && !self.is_committing() && !self.session.wants_input();
         self.settle(now);
     }
 
@@ -408,6 +410,21 @@ impl Server {
         self.say("sink resumes".into());
         self.paused = false;
         self.session.body_resumed(now);
+        self.go_on(now);
+    }
+
+    /// The sink has failed: the message is refused once it has come.
+    pub fn fail_body(&mut self, now: Instant) {
+        self.record(now, || Op::Fail);
+        self.say("sink fails".into());
+        self.paused = false;
+        self.session.body_failed(now, Reply::fixed(452, Some((4, 3, 1)), "Disk full"));
+        self.go_on(now);
+    }
+
+    /// A chunk that has come whole needs no input behind it to end.
+    fn go_on(&mut self, now: Instant) {
+        while !matches!(self.give(now, &[]), (_, Given::Nothing)) {}
         self.settle(now);
     }
 
@@ -441,6 +458,16 @@ enum Given {
     Nothing,
     Piece,
     Event,
+}
+
+fn shape(config: &Config) -> Shape {
+    Shape {
+        line_limit: config.limits.command_line,
+        lenient: config.bare_line_ends == BareLineEnds::Keep,
+        needs_identity: config.auth.require_auth,
+        chunks: config.chunking,
+        lmtp: config.protocol == Protocol::Lmtp,
+    }
 }
 
 /// Who every client is that authenticates.

@@ -1,7 +1,7 @@
 //! The target of `ehlo-server`: a list of things that are done to a session under watch.
 
 use super::bytes::Bytes;
-use ehlo_server::{AuthMechanism, BareLineEnds, Config, MechanismNeeds, Peer, Questions, Shutdown, TlsMode};
+use ehlo_server::{AuthMechanism, BareLineEnds, Config, MechanismNeeds, Peer, Protocol, Questions, Shutdown, TlsMode};
 use ehlo_sim::server::{Cut, How, replay};
 use ehlo_sim::{Rng, Server};
 use std::sync::Arc;
@@ -36,6 +36,11 @@ const PHRASES: &[&[u8]] = &[
     b"AUTH PLAIN AGEAYg==\r\n",
     b"AUTH CRAM-MD5\r\n",
     b"AGEAYg==\r\n*\r\n",
+    b"LHLO client.example\r\n",
+    b"BDAT 8\r\nSubject:",
+    b"BDAT 4 LAST\r\n x\r\n",
+    b"BDAT 0 LAST\r\n",
+    b"BDAT 60\r\n",
     b"ETRN x.example\r\nEXPN list\r\n",
 ];
 
@@ -74,6 +79,10 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
     }
     config.tls = [TlsMode::Off, TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required][usize::from(flags >> 6)];
     config.limits.output = 1024;
+    config.chunking = flags & 2 == 2;
+    if flags & 129 == 129 {
+        config.protocol = Protocol::Lmtp;
+    }
     if flags & 128 == 128 {
         let mechanism = |name| AuthMechanism::new(name, MechanismNeeds::Nothing).expect("a name");
         config.auth.mechanisms = vec![mechanism("PLAIN"), mechanism("CRAM-MD5").server_first()];
@@ -126,6 +135,7 @@ fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut
         },
         12 => expire(server, now),
         13 => server.pause(*now),
+        14 if bytes.below(4) == 0 => server.fail_body(*now),
         14 => server.resume(*now),
         15 if server.wants_handshake() => {
             let well = bytes.below(4) > 0;

@@ -29,10 +29,16 @@ pub(crate) struct Manners {
     auth: usize,
     /// Commands in clear right behind STARTTLS.
     inject: usize,
+    /// BDAT, not DATA.
+    chunk: usize,
+    /// LHLO, not EHLO.
+    lmtp: bool,
+    /// The server knows BDAT.
+    chunks_known: bool,
 }
 
 impl Manners {
-    fn new(rng: &mut Rng) -> Self {
+    fn new(lmtp: bool, chunks_known: bool, rng: &mut Rng) -> Self {
         Self {
             sense: *rng.pick(&[30, 80, 95, 99]),
             batch: *rng.pick(&[0, 30, 80]),
@@ -41,6 +47,9 @@ impl Manners {
             tls: *rng.pick(&[0, 0, 5, 15]),
             auth: *rng.pick(&[0, 5, 40]),
             inject: *rng.pick(&[0, 0, 60, 90]),
+            chunk: *rng.pick(&[0, 20, 80]),
+            lmtp,
+            chunks_known,
         }
     }
 }
@@ -61,6 +70,8 @@ enum Stand {
     Recipients,
     /// DATA was said.
     Data,
+    /// A chunk was sent, and was not the last.
+    Chunks,
 }
 
 #[derive(Debug)]
@@ -86,15 +97,17 @@ pub(crate) struct Talker {
 }
 
 impl Talker {
-    pub(crate) fn new(rng: &mut Rng) -> Self {
+    /// `lmtp` if it is LMTP that it talks, to a server that knows BDAT or does not.
+    pub(crate) fn new(lmtp: bool, chunks_known: bool, rng: &mut Rng) -> Self {
         Self {
-            manners: Manners::new(rng),
+            manners: Manners::new(lmtp, chunks_known, rng),
             stand: Stand::New,
             left: rng.between(1, 40),
             awaited: 1,
             code: [0; 3],
             line: Vec::new(),
-            certain: true,
+            // A message has as many replies as recipients there.
+            certain: !lmtp,
             handshaking: false,
             sent: None,
             acknowledged: Vec::new(),
@@ -173,6 +186,7 @@ impl Talker {
         if self.code == *b"334" && out.is_empty() {
             self.code = [0; 3];
             words::response(rng, out);
+            self.certain &= !out.contains(&b'\n');
             self.end(rng, out);
             return Next::May;
         }
@@ -195,16 +209,25 @@ impl Talker {
             return if rng.percent(self.manners.inject) { Next::Must } else { Next::Never };
         }
         if !rng.percent(self.manners.sense) {
+            let start = out.len();
             words::any_line(rng, out);
+            self.certain &= !out[start..].contains(&b'\n');
             // What it takes for commands behind this one is a message.
-            self.certain &= !out.ends_with(b"DATA");
+            self.certain &= !out.ends_with(b"DATA") && !out.windows(4).any(|word| word == b"BDAT");
             self.end(rng, out);
             return Next::May;
         }
         let chance = rng.below(10);
         match self.stand {
             Stand::New => {
-                out.extend_from_slice(if chance == 0 { b"HELO client.example" } else { b"EHLO client.example" });
+                let verb: &[u8] = match chance {
+                    0 => b"HELO",
+                    1 => b"LHLO",
+                    _ if self.manners.lmtp => b"LHLO",
+                    _ => b"EHLO",
+                };
+                out.extend_from_slice(verb);
+                out.extend_from_slice(b" client.example");
                 self.stand = Stand::Hello;
             }
             Stand::Hello => {
@@ -212,6 +235,14 @@ impl Talker {
                 out.extend_from_slice(if chance == 0 { "<>" } else { words::path(rng) }.as_bytes());
                 words::params(rng, out);
                 self.stand = Stand::Sender;
+            }
+            Stand::Chunks | Stand::Recipients if chance < 6 && rng.percent(self.manners.chunk) => {
+                self.chunk(rng, out);
+                return Next::May;
+            }
+            Stand::Chunks => {
+                self.chunk(rng, out);
+                return Next::May;
             }
             Stand::Recipients if chance < 6 => {
                 out.extend_from_slice(b"DATA");
@@ -233,6 +264,27 @@ impl Talker {
         // A body that does not wait goes out with its DATA.
         let waits = self.stand == Stand::Data && !rng.percent(self.manners.blast);
         if waits { Next::Never } else { Next::May }
+    }
+
+    /// BDAT with its chunk. Nearly always as long as it says.
+    fn chunk(&mut self, rng: &mut Rng, out: &mut Vec<u8>) {
+        let alone = out.is_empty() && self.stand == Stand::Recipients;
+        let mut octets = Vec::new();
+        if !rng.percent(10) {
+            self.serial += 1;
+            octets.extend_from_slice(format!("Serial: {}\r\n", self.serial).as_bytes());
+            words::body(rng, &mut octets);
+        }
+        let last = rng.percent(50);
+        let wrong = rng.percent(3);
+        let said = if wrong { rng.below(2 * octets.len() + 2) } else { octets.len() };
+        out.extend_from_slice(format!("BDAT {said}{}\r\n", if last { " LAST" } else { "" }).as_bytes());
+        out.extend_from_slice(&octets);
+        self.awaited += 1;
+        // Where there is no BDAT, what follows it is commands.
+        self.certain &= !wrong && self.manners.chunks_known;
+        self.stand = if last { Stand::Hello } else { Stand::Chunks };
+        self.sent = (alone && last && self.certain && self.awaited == 1).then_some(octets);
     }
 
     fn end(&mut self, rng: &mut Rng, out: &mut Vec<u8>) {

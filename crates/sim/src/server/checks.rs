@@ -9,7 +9,8 @@ const LONGER_LINE: usize = 2048;
 
 impl Server {
     /// What holds after every step.
-    pub(super) fn check(&self, now: Instant) {
+    pub(super) fn check(&mut self, now: Instant) {
+        self.model.pass_silent();
         let (session, limits) = (&self.session, &self.config.limits);
         let open = self.closed.is_none();
         assert_eq!(session.poll_timeout().is_some(), open, "an open session has a deadline, a closed one has none");
@@ -55,7 +56,8 @@ impl Server {
             assert!(fits, "{reason:?} while {:?}", session.pending());
         }
         let question = session.pending() != Pending::Nothing;
-        let parked = !session.wants_input() && !self.paused;
+        // A chunk that has come whole is answered once the sink goes on.
+        let parked = !session.wants_input();
         self.model.check(question || !open || self.end_told || parked);
     }
 
@@ -73,7 +75,7 @@ impl Server {
             Question::Etrn(_) => matches!(pending, Pending::Etrn(_)),
             Question::Auth(_) => matches!(pending, Pending::Auth { .. }),
             Question::Commit(_) => {
-                let (sent, got) = (self.model.message.as_ref(), self.incoming.as_ref());
+                let (sent, got) = (self.model.message(), self.incoming.as_ref());
                 let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));
                 assert!(sent.body == *got, "the body was changed");
                 let may = !sent.bare || self.config.bare_line_ends == BareLineEnds::Keep;

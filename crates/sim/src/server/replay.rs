@@ -31,6 +31,8 @@ pub enum Op {
     Pause,
     /// The sink takes more.
     Resume,
+    /// The sink has failed.
+    Fail,
     /// The handshake is over, well or not.
     Handshaken(bool),
 }
@@ -65,9 +67,12 @@ impl Cut {
 /// If anything is different: an event, a reply, or what was used. Then the session depends on how its bytes were cut.
 pub fn replay(server: &Server, peer: Peer, mut cut: Cut) {
     let mut again = Server::new(server.start, std::sync::Arc::clone(&server.config), peer);
-    for (now, op) in server.ops.as_deref().expect("the run was recorded") {
+    let ops = server.ops.as_deref().expect("the run was recorded");
+    for (at, (now, op)) in ops.iter().enumerate() {
+        // The sink pauses or fails right behind a piece, before the session can see that it was the last of a chunk.
+        let stops = matches!(ops.get(at + 1), Some((_, Op::Pause | Op::Fail)));
         match op {
-            Op::Input(bytes) => again.give_cut(*now, bytes, &mut cut),
+            Op::Input(bytes) => again.give_cut(*now, bytes, stops, &mut cut),
             op => again.apply(*now, op),
         }
     }
@@ -86,7 +91,7 @@ impl Server {
     /// Does one thing.
     fn apply(&mut self, now: Instant, op: &Op) {
         match op {
-            Op::Input(bytes) => self.give_cut(now, bytes, &mut Cut::Whole),
+            Op::Input(bytes) => self.give_cut(now, bytes, false, &mut Cut::Whole),
             Op::Surplus(bytes) => while !matches!(self.give(now, bytes), (_, Given::Nothing)) {},
             Op::Sent(n) => {
                 assert!(self.session.output().len() >= *n, "there was more to send");
@@ -102,18 +107,22 @@ impl Server {
             Op::Shutdown(how) => self.shutdown(now, *how),
             Op::Pause => self.pause(now),
             Op::Resume => self.resume(now),
+            Op::Fail => self.fail_body(now),
             Op::Handshaken(well) => self.handshaken(now, *well),
         }
         self.settle(now);
     }
 
-    fn give_cut(&mut self, now: Instant, bytes: &[u8], cut: &mut Cut) {
+    fn give_cut(&mut self, now: Instant, bytes: &[u8], stops: bool, cut: &mut Cut) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (mut piece, after) = rest.split_at(cut.next(rest.len()));
             loop {
                 let (used, given) = self.give(now, piece);
                 piece = &piece[used..];
+                if stops && piece.is_empty() && after.is_empty() && matches!(given, Given::Piece) {
+                    return self.drain();
+                }
                 if matches!(given, Given::Nothing) {
                     break;
                 }

@@ -37,7 +37,11 @@ impl World<'_> {
                 let end = &mut self.links[i].ends[side];
                 end.resume_at = None;
                 if let Actor::Server(server) = &mut end.actor {
-                    server.resume(now);
+                    if !self.weather.calm && self.rng.percent(10) {
+                        server.fail_body(now);
+                    } else {
+                        server.resume(now);
+                    }
                 }
             }
             Action::Handshake(place) => self.handshake(place),

@@ -7,7 +7,7 @@ use crate::plan::{self, Message, Weather};
 use crate::puppet::{Answerer, Puppet, Role, Talker};
 use crate::rng::Rng;
 use crate::server::Server;
-use ehlo_server::Peer;
+use ehlo_server::{Peer, Protocol};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -142,8 +142,14 @@ impl Link {
         let most = (capacity * 200).min(80_000);
         let kind = if weather.calm { 0 } else { rng.below(10) };
         let ends = match kind {
-            0..4 => [client(now, i, weather, most, rng), server(now, id, weather, rng)],
-            4..8 => [puppet(now, Role::Talker(Talker::new(rng)), rng), server(now, id, weather, rng)],
+            0..4 => [client(now, i, weather, most, rng), server(now, id, weather, false, rng)],
+            4..8 => {
+                // The client session speaks no LMTP.
+                let lmtp = rng.percent(20);
+                let far = server(now, id, weather, lmtp, rng);
+                let chunks = matches!(&far.actor, Actor::Server(server) if server.config().chunking);
+                [puppet(now, Role::Talker(Talker::new(lmtp, chunks, rng)), rng), far]
+            }
             _ => [client(now, i, weather, most, rng), puppet(now, Role::Answerer(Answerer::new(rng)), rng)],
         };
         let pipes = [Pipe::new(now, capacity), Pipe::new(now, *rng.pick(&[16, 200, 4096]))];
@@ -162,8 +168,9 @@ pub(super) fn peer(id: u64, implicit_tls: bool) -> Peer {
     if implicit_tls { Peer::new(id).with_implicit_tls() } else { Peer::new(id) }
 }
 
-fn server(now: Instant, id: u64, weather: &Weather, rng: &mut Rng) -> End {
-    let config = plan::server_config(rng, weather.calm);
+fn server(now: Instant, id: u64, weather: &Weather, lmtp: bool, rng: &mut Rng) -> End {
+    let mut config = plan::server_config(rng, weather.calm);
+    config.protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
     // The parity of the number tells which kind of port it is.
     let server = Server::new(now, Arc::new(config), peer(id, rng.percent(10))).recorded();
     End { patient: rng.percent(50), ..End::new(now, Actor::Server(server)) }
