@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub(super) enum Actor {
     Client(Client),
-    Server(Server),
+    Server(Box<Server>),
     Puppet(Puppet),
 }
 
@@ -173,7 +173,7 @@ fn server(now: Instant, id: u64, weather: &Weather, lmtp: bool, rng: &mut Rng) -
     config.protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
     // The parity of the number tells which kind of port it is.
     let server = Server::new(now, Arc::new(config), peer(id, rng.percent(10))).recorded();
-    End { patient: rng.percent(50), ..End::new(now, Actor::Server(server)) }
+    End { patient: rng.percent(50), ..End::new(now, Actor::Server(Box::new(server))) }
 }
 
 fn puppet(now: Instant, role: Role, rng: &mut Rng) -> End {
