@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) enum Actor {
-    Client(Client),
+    Client(Box<Client>),
     Server(Box<Server>),
-    Puppet(Puppet),
+    Puppet(Box<Puppet>),
 }
 
 pub(super) struct End {
@@ -160,7 +160,7 @@ impl Link {
 fn client(now: Instant, i: usize, weather: &Weather, most: usize, rng: &mut Rng) -> End {
     let mail = (0..rng.between(1, 4)).map(|m| Message::new(rng, &format!("m{i}-{m}"), weather.calm, most)).collect();
     let client = Client::new(now, Arc::new(plan::client_config(rng)), mail).recorded();
-    End { lazy: rng.percent(10), ..End::new(now, Actor::Client(client)) }
+    End { lazy: rng.percent(10), ..End::new(now, Actor::Client(Box::new(client))) }
 }
 
 /// Whom a server session with that number talks to.
@@ -177,5 +177,5 @@ fn server(now: Instant, id: u64, weather: &Weather, lmtp: bool, rng: &mut Rng) -
 }
 
 fn puppet(now: Instant, role: Role, rng: &mut Rng) -> End {
-    End::new(now, Actor::Puppet(Puppet::new(role, !rng.percent(7))))
+    End::new(now, Actor::Puppet(Box::new(Puppet::new(role, !rng.percent(7)))))
 }
