@@ -71,7 +71,7 @@ fn slow_header(stream: &[u8]) -> Option<(usize, bool)> {
                 let number: u16 = std::str::from_utf8(word).ok()?.parse().ok()?;
                 (number.to_string().as_bytes() == word).then_some(number)
             };
-            (address(source)?, address(destination)?, port(from)?, port(to)?);
+            let _ = (address(source)?, address(destination)?, port(from)?, port(to)?);
             Some((end + 2, true))
         }
         _ => None,
