@@ -217,6 +217,9 @@ fn nothing_is_sent_that_would_be_read_as_something_else() {
     assert!(matches!(codec.encode(Command::Quit, &mut out), Err(CodecError::BodyOpen)), "the message has no end");
     assert!(matches!(encoded(&mut codec, BodyPiece::Chunk("x".into())), Err(CodecError::BodyOpen)));
     assert!(matches!(encoded(&mut codec, BodyPiece::Data("ok\r\nbare\n".into())), Err(CodecError::Stuff(_))));
+    let before = out.clone();
+    assert!(codec.encode(BodyPiece::Data("ok\r\n.dot\r\n.bare\n".into()), &mut out).is_err());
+    assert_eq!(out, before, "not even what stands before the fault");
     assert_eq!(encoded(&mut codec, BodyPiece::Data("b\r".into())).ok(), Some("b\r".into()));
     assert!(matches!(encoded(&mut codec, BodyPiece::DataEnd), Err(CodecError::Stuff(_))), "a CR alone at the end");
     assert_eq!(encoded(&mut codec, BodyPiece::Data("\n".into())).ok(), Some("\n".into()));

@@ -169,6 +169,8 @@ fn lines_with_other_codes_are_told() {
     assert!(remarks("550-5.7.1 one\n550 5.7.0 two").contains(&Remark::OtherEnhanced(other)));
     let within = EnhancedCode::literal(5, 1, 1);
     assert!(remarks("550 no mailbox (#5.1.1)").contains(&Remark::FromText(within)));
+    // One that may be a quotation says nothing about those of other lines.
+    assert_eq!(remarks("550-no mailbox (#5.1.1)\n550 5.7.0 two"), [Remark::FromText(within)]);
 }
 
 #[test]

@@ -336,6 +336,7 @@ mod tests {
             ("<a@b", PathFault::Brackets),
             ("<>", PathFault::LocalPart),
             ("<@b>", PathFault::Route),
+            ("<@[1.2.3.4]:a@b>", PathFault::Route),
             ("<a>", PathFault::NoDomain),
             ("<a@>", PathFault::Domain),
             ("<a..b@c>", PathFault::LocalPart),
