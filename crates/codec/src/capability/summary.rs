@@ -4,6 +4,7 @@ use super::keyword::{self, Found};
 use super::pattern::Window;
 use super::{AuthMechanisms, Extension, Words, value};
 use crate::reply_line::{PREFIX, text_of};
+use crate::text::{TEXT, all};
 
 /// What was found in the lines: SIZE and AUTH, for which nearly every client looks, are read; the others are known to be there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,11 +64,11 @@ impl Summary {
         rest: &[u8],
         at: usize,
     ) -> Option<usize> {
-        let (text, is_ascii) = text_of(rest)?;
+        let (text, _) = text_of(rest)?;
         match (found, text) {
             (Some(found), _) => {
                 let length = usize::from(found.length);
-                self.read_behind(found, text.get(length..).unwrap_or_default(), is_ascii, at + PREFIX + length);
+                self.read_behind(found, text.get(length..).unwrap_or_default(), at + PREFIX + length);
             }
             (None, [b' ' | b'\t', ..]) if !is_greeting => self.read(text, at + PREFIX),
             _ => {}
@@ -84,17 +85,20 @@ impl Summary {
         let Some(found) = keyword::find::<true>(&Window::of(line)) else { return };
         let length = usize::from(found.length);
         let behind = line.get(length..).unwrap_or_default();
-        self.read_behind(found, behind, behind.is_ascii(), at + length);
+        self.read_behind(found, behind, at + length);
     }
 
-    /// Looks at what is behind a keyword up to the end of its line.
-    pub(super) fn read_behind(&mut self, found: Found, behind: &[u8], is_ascii: bool, at: usize) {
+    /// Looks at what is behind a keyword up to the end of its line. What is no text offers nothing.
+    pub(super) fn read_behind(&mut self, found: Found, behind: &[u8], at: usize) {
+        if !all(behind, TEXT) {
+            return;
+        }
         let extension = found.extension;
         let text = || crate::text::ascii(behind.trim_ascii()).unwrap_or_default();
         let begin = match behind.first() {
             None => 0,
-            Some(b' ' | b'\t') if is_ascii => place(at),
-            Some(b'=') if extension == Extension::Auth && is_ascii => {
+            Some(b' ' | b'\t') => place(at),
+            Some(b'=') if extension == Extension::Auth => {
                 self.auth_equals = place(at + 1);
                 if !self.has(Extension::Auth) {
                     self.mechanisms = AuthMechanisms::of(Words::spaced(text().get(1..).unwrap_or_default()));
@@ -119,7 +123,7 @@ impl Summary {
         let line = trim_start(line);
         let found = keyword::find::<true>(&Window::of(line))?;
         let behind = line.get(usize::from(found.length)..)?;
-        (matches!(behind, [] | [b' ' | b'\t', ..]) && behind.is_ascii()).then_some((found.extension, behind))
+        (matches!(behind, [] | [b' ' | b'\t', ..]) && all(behind, TEXT)).then_some((found.extension, behind))
     }
 
     pub(super) const fn has(&self, extension: Extension) -> bool {

@@ -236,3 +236,18 @@ fn limits_are_those_of_a_reply_reader() {
         }
     }
 }
+
+#[test]
+fn a_line_with_a_control_character_offers_nothing() {
+    for line in ["LIMITS RCPTMAX=5 \x1b", "AUTH PLAIN \x1b[2J", "AUTH=LOGIN\x7f", "SIZE 10\x01", "NO-SOLICITING a\x08"]
+    {
+        let wire = alloc::format!("250-mx.example\r\n250-{line}\r\n250 HELP\r\n");
+        let (reply, _) = EhloReply::parse(wire.as_bytes()).expect("a reply");
+        assert_eq!(reply.capabilities().count(), 1, "{line:?}");
+        for extension in Extension::ALL {
+            assert_eq!(reply.has(extension), extension == Extension::Help, "{line:?}: {extension}");
+        }
+        assert!(reply.auth().is_none() && reply.max_size().is_none() && reply.no_soliciting().is_none(), "{line:?}");
+        assert_eq!(reply.limits(), EhloReply::from_text("mx.example").limits());
+    }
+}
