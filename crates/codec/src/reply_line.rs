@@ -43,19 +43,19 @@ pub(crate) fn ends_of_greeting(text: &[u8]) -> Option<(usize, usize)> {
     (is_ascii && end.starts_with(b"\r\n")).then_some((word, word + behind))
 }
 
-/// The text of the line at the front of `rest`, behind its code, and whether it is ASCII. `None`, if its CRLF is not there, or something stands
+/// The text of the line at the front of `rest`, behind its code. `None`, if its CRLF is not there, or something stands
 /// before it that may not.
 #[inline]
-pub(crate) fn text_of(rest: &[u8]) -> Option<(&[u8], bool)> {
+pub(crate) fn text_of(rest: &[u8]) -> Option<&[u8]> {
     let rest = rest.get(PREFIX..)?;
-    if let Some((end, is_ascii)) = find_control(rest) {
+    if let Some((end, _)) = find_control(rest) {
         let (text, end) = rest.split_at_checked(end)?;
         if end.starts_with(b"\r\n") {
-            return Some((text, is_ascii));
+            return Some(text);
         }
     }
     let (text, end) = rest.split_at_checked(memchr3(b'\r', b'\n', 0, rest)?)?;
-    end.starts_with(b"\r\n").then(|| (text, text.is_ascii()))
+    end.starts_with(b"\r\n").then_some(text)
 }
 
 /// The length of the line at the front of `rest`, CRLF not counted, where nothing stands in it that may not. `None` says nothing about others.
@@ -113,7 +113,7 @@ mod tests {
         for length in 0..40 {
             let text: Vec<u8> = (0..length).map(|i| b'a' + i % 26).collect();
             let line = [b"250 ", &text[..], b"\r\n"].concat();
-            assert_eq!(text_of(&line), Some((&text[..], true)));
+            assert_eq!(text_of(&line), Some(&text[..]));
             assert_eq!(until_line_end(&line[PREFIX..]), &text[..]);
             let more = [&line[..], b"250 HELP\r\n"].concat();
             assert_eq!(whole_line(&more), Some(line.len() - 2));

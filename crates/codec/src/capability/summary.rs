@@ -64,7 +64,7 @@ impl Summary {
         rest: &[u8],
         at: usize,
     ) -> Option<usize> {
-        let (text, _) = text_of(rest)?;
+        let text = text_of(rest)?;
         match (found, text) {
             (Some(found), _) => {
                 let length = usize::from(found.length);
