@@ -48,6 +48,11 @@ const PLACES: &[Place] = &[
             "xxhash-rust",
         ]),
     },
+    Place {
+        package: "ehlo-policy",
+        inside: &["ehlo-codec", "ehlo-codes", "ehlo-sasl", "ehlo-server", "ehlo-tokio"],
+        outside: None,
+    },
     Place { package: "ehlo-stats", inside: &[], outside: Some(&[]) },
     Place {
         package: "ehlo-load",
@@ -69,7 +74,16 @@ const PLACES: &[Place] = &[
     },
     Place {
         package: "ehlo",
-        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-load", "ehlo-server", "ehlo-stats", "ehlo-tokio"],
+        inside: &[
+            "ehlo-client",
+            "ehlo-codec",
+            "ehlo-codes",
+            "ehlo-load",
+            "ehlo-policy",
+            "ehlo-server",
+            "ehlo-stats",
+            "ehlo-tokio",
+        ],
         outside: None,
     },
     // No code that a task generates, so that a task can be run while that code is broken.
@@ -84,6 +98,7 @@ const ALL: &[&str] = &[
     "ehlo-codec",
     "ehlo-codes",
     "ehlo-load",
+    "ehlo-policy",
     "ehlo-sasl",
     "ehlo-server",
     "ehlo-sim",
