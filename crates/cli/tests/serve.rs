@@ -179,6 +179,11 @@ fn messages_over_one_connection_are_limited_and_the_client_is_told() {
     client.say("RCPT TO:<c@d> NOTIFY=NEVER\r\n", "250");
     client.say("RSET\r\n", "250");
     client.say("MAIL FROM:<a@b>\r\n", "421");
+    let server = Server::start(&["--max-recipients", "7"]);
+    let mut client = server.connect();
+    client.expect("220");
+    let reply = client.say("EHLO client.example\r\n", "250");
+    assert!(reply.contains("LIMITS RCPTMAX=7\r\n"), "{reply}");
 }
 
 #[test]

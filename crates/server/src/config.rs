@@ -130,6 +130,9 @@ pub struct Config {
     pub dsn: bool,
     /// Whether REQUIRETLS is offered, inside TLS (RFC 8689). Whoever relays the message must keep to it (§4.2). Default: off.
     pub requiretls: bool,
+    /// Whether LIMITS is offered, which tells clients beforehand of [`Limits::recipients`], and of [`Limits::transactions`] and
+    /// [`Limits::recipient_domains`] where they are bounds (RFC 9422). The limits hold whether or not. Default: on.
+    pub announce_limits: bool,
     /// The least seconds that BY may give with `R`, and with it whether DELIVERBY is offered (RFC 2852); 0 names no least time. Above
     /// 999,999,999 it is taken to be that. Default: off.
     pub deliver_by: Option<u32>,
@@ -183,6 +186,7 @@ impl Config {
             smtputf8: true,
             dsn: true,
             requiretls: false,
+            announce_limits: true,
             deliver_by: None,
             future_release: None,
             mt_priority: false,
