@@ -198,6 +198,10 @@ impl Session {
                 return self.bad_command(now, &SyntaxError::Params(ParamFault::Syntax).reply());
             }
         }
+        if let Some(reply) = self.config.no_soliciting.as_ref().and_then(|kinds| kinds.refusal(params)) {
+            self.reply(now, &reply);
+            return self.in_vain(now);
+        }
         if self.config.questions.contains(Questions::MAIL) {
             self.keep_subject(line);
             let token = self.ask(now, Kind::Mail);
