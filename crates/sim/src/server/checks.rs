@@ -214,23 +214,6 @@ impl Server {
         self.stale
     }
 
-    /// Whether the question is the commit of a message.
-    #[must_use]
-    pub fn is_commit(&self, serial: u32) -> bool {
-        matches!(self.questions.get(&serial), Some(Question::Commit(_)))
-    }
-
-    /// Whether the open question is the commit of a message.
-    pub(super) fn is_committing(&self) -> bool {
-        matches!(self.session.pending(), Pending::Commit { .. })
-    }
-
-    /// Whether the question is about AUTH.
-    #[must_use]
-    pub fn is_auth(&self, serial: u32) -> bool {
-        matches!(self.questions.get(&serial), Some(Question::Auth(_)))
-    }
-
     /// What has happened.
     #[must_use]
     pub fn said(&self) -> &[String] {
