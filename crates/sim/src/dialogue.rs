@@ -3,8 +3,13 @@
 //! It knows nothing of the session. It looks at one byte after the other, cuts lines at CRLF and a message at CRLF `.` CRLF, the slow way,
 //! and keeps the envelope by itself. Only the grammar of an address is the codec's.
 
+mod message;
+mod replies;
+
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
-use ehlo_codec::{BodyType, Command, CommandLine, ReplyClass};
+use ehlo_codec::{BodyType, Command, CommandLine};
+pub(crate) use message::Message;
+use message::has_bare;
 
 /// The envelope of a message: who sends it, and who gets it, each as `<...>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,15 +31,6 @@ pub(crate) struct Shape {
     pub(crate) chunks: bool,
     /// LMTP is spoken.
     pub(crate) lmtp: bool,
-}
-
-/// A message that came whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    /// With the dots taken out.
-    pub(crate) body: Vec<u8>,
-    /// It has a CR or an LF that stands alone.
-    pub(crate) bare: bool,
 }
 
 /// What one reply has to answer.
@@ -289,151 +285,6 @@ impl Dialogue {
         self.answered -= 1;
     }
 
-    /// The session put out these bytes.
-    pub(crate) fn written(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.reply_line.push(byte);
-            if !self.reply_line.ends_with(b"\r\n") {
-                continue;
-            }
-            let line = std::mem::take(&mut self.reply_line);
-            let digits = line[..3].try_into().ok().and_then(ReplyCode::from_digits);
-            let code = digits.unwrap_or_else(|| panic!("no reply: {}", line.escape_ascii()));
-            // RFC 4954 §4: challenges are longer than other replies.
-            let most = if code == ReplyCode::AUTH_CHALLENGE { 12_288 + 6 } else { 512 };
-            assert!(line.len() <= most, "a reply line of {} octets", line.len());
-            assert!(self.within.is_none_or(|within| within == code), "two codes in one reply");
-            match line[3] {
-                b' ' => {
-                    self.within = None;
-                    self.replied(code);
-                }
-                b'-' => self.within = Some(code),
-                _ => panic!("no reply: {}", line.escape_ascii()),
-            }
-        }
-    }
-
-    fn replied(&mut self, code: ReplyCode) {
-        assert!(!self.over, "{code} behind the last reply");
-        self.pass_silent();
-        let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
-        let at = self.answered;
-        self.replies.push(code);
-        // A response without end gets its 500 when it is given up, and then 421.
-        assert!(closing || !self.hopeless, "{code} where only 421 may come");
-        if at == self.owed.len() && self.mode == Mode::Response && code == ReplyCode::SYNTAX_ERROR {
-            self.hopeless = true;
-            self.owe(Stage::AuthResponse, Says::Fault);
-        }
-        let Some(owed) = self.owed.get_mut(at) else {
-            // RFC 5321 §3.8: a server that gives up says 421, asked or not.
-            assert!(closing, "{code} answers nothing");
-            self.over = true;
-            return;
-        };
-        let stage = owed.stage;
-        let message = matches!(owed.says, Says::Message(_) | Says::Chunk { last: true, .. });
-        if message && self.shape.lmtp && self.more == 0 {
-            self.more = self.envelope.to.len();
-        }
-        self.more = self.more.saturating_sub(1);
-        if closing {
-            // A 421 may be repeated for each recipient, but nothing else follows it.
-            self.hopeless = true;
-            // What was committed is told by 250 and nothing else.
-            assert!(!self.committed, "a message is safe, and the peer is told that it is not");
-            self.over = self.more == 0;
-            return;
-        }
-        assert_eq!(code == ReplyCode::AUTHENTICATED, std::mem::take(&mut self.granted), "{code} to {stage:?}");
-        let fault = matches!(owed.says, Says::Fault) && matches!(code.get(), 500 | 501);
-        assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
-        if self.more > 0 {
-            let yes = code.class() == ReplyClass::Completion;
-            assert_eq!(yes, self.committed, "{code} for one of the recipients");
-            return;
-        }
-        self.answered += 1;
-        let says = std::mem::replace(&mut owed.says, Says::Other);
-        self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
-        self.moved(stage, says, code);
-    }
-
-    /// What a reply changes, and whether it may have come at all.
-    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode) {
-        let yes = code.class() == ReplyClass::Completion;
-        let sender = self.envelope.from.is_some();
-        match says {
-            Says::Astray => self.over = true,
-            Says::Fault => assert!(!yes, "{code} for what is no line"),
-            Says::Hello if yes => {
-                assert!(!self.refused, "a session that was refused is greeted");
-                self.greeted = true;
-                self.end_transaction();
-            }
-            Says::Mail(from, binary) if yes => {
-                self.binary = binary;
-                assert!(self.identified || !self.shape.needs_identity, "MAIL is taken of nobody");
-                assert!(self.greeted && !sender, "MAIL out of sequence is taken");
-                self.envelope.from = Some(from);
-            }
-            Says::Rcpt(to) if yes => {
-                assert!(sender && self.chunks.is_none() && !self.failed, "RCPT out of sequence is taken");
-                self.envelope.to.push(to);
-            }
-            Says::Rset if yes => self.end_transaction(),
-            Says::Noop => assert!(yes || self.refused, "{code} to NOOP"),
-            Says::Message(message) => self.message_answered(message.bare, code),
-            Says::Chunk { octets, last } => {
-                // Out of sequence it is read over, and nothing else changes.
-                if self.envelope.to.is_empty() || (self.failed && !last) {
-                    assert!(!yes, "a chunk out of sequence is taken");
-                    return;
-                }
-                assert!(!yes || !self.failed, "a chunk is taken behind one that was refused");
-                let body = self.chunks.get_or_insert_default();
-                body.extend_from_slice(&octets);
-                if last {
-                    let bare = !self.binary && has_bare(body);
-                    self.message_answered(bare, code);
-                } else if !yes {
-                    (self.chunks, self.failed) = (None, true);
-                }
-            }
-            _ if code == ReplyCode::AUTH_CHALLENGE => {
-                assert!(self.held.is_empty(), "334 comes late");
-                assert!(matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse), "334 to {stage:?}");
-                self.mode = Mode::Response;
-            }
-            _ if code == ReplyCode::AUTHENTICATED => {
-                assert!(self.greeted && !sender, "AUTH out of sequence is taken");
-                self.identified = true;
-            }
-            _ if stage == Stage::Connect => self.refused = !yes,
-            _ if stage == Stage::Verb(Verb::Data) && code == ReplyCode::START_MAIL_INPUT => {
-                assert!(!self.envelope.to.is_empty(), "354 without a recipient");
-                assert!(self.chunks.is_none() && !self.failed && !self.binary, "354 out of sequence");
-                assert!(self.held.is_empty(), "354 comes late");
-                self.mode = Mode::Body;
-            }
-            // What these do is modelled above: a command that was not understood may not have done it.
-            _ => {
-                let moves = [Verb::Ehlo, Verb::Helo, Verb::Mail, Verb::Rcpt, Verb::Rset].map(Stage::Verb);
-                assert!(!yes || !moves.contains(&stage), "{code} to a malformed {stage:?}");
-            }
-        }
-    }
-
-    fn message_answered(&mut self, bare: bool, code: ReplyCode) {
-        let yes = code.class() == ReplyClass::Completion;
-        assert!(!yes || !bare || self.shape.lenient, "a message with a bare CR or LF is taken");
-        assert!(!yes || self.committed, "acknowledged before the commit");
-        assert!(yes || !self.committed, "committed and refused with {code}");
-        self.committed = false;
-        self.end_transaction();
-    }
-
     /// Whether the last reply was given, or nothing but 421 can come.
     pub(crate) const fn is_over(&self) -> bool {
         self.over || self.hopeless
@@ -451,28 +302,4 @@ impl Dialogue {
         let missing = owed - self.answered - usize::from(self.over && self.answered < owed);
         assert!(missing <= usize::from(may_owe_one), "{missing} of {owed} commands have no reply: {:?}", self.replies);
     }
-}
-
-impl Message {
-    /// From what stood between 354 and the last dot.
-    fn read(raw: &[u8], binary: bool) -> Self {
-        let mut body = Vec::with_capacity(raw.len());
-        for (i, &byte) in raw.iter().enumerate() {
-            let line_start = i == 0 || raw[..i].ends_with(b"\r\n");
-            if byte == b'.' && line_start {
-                continue;
-            }
-            body.push(byte);
-        }
-        Self { body, bare: !binary && has_bare(raw) }
-    }
-}
-
-/// Whether a CR or an LF stands alone.
-fn has_bare(text: &[u8]) -> bool {
-    text.iter().enumerate().any(|(i, &byte)| match byte {
-        b'\r' => text.get(i + 1) != Some(&b'\n'),
-        b'\n' => i == 0 || text[i - 1] != b'\r',
-        _ => false,
-    })
 }
