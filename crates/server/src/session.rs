@@ -133,7 +133,7 @@ impl Session {
             refused: 0,
             received: ReceivedCount::new(),
             paused: false,
-            pace: body::Pace::begin(now),
+            pace: body::Pace::begin(now, 0),
             message: false,
             shutdown: false,
             ended: false,
