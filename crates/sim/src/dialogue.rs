@@ -8,8 +8,9 @@ mod replies;
 
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
 use ehlo_codec::{BodyType, Command, CommandLine};
-pub(crate) use message::Message;
-use message::has_bare;
+use ehlo_server::BareLineEnds;
+pub(crate) use message::{Message, normalized, unstuffed};
+use std::collections::VecDeque;
 
 /// The envelope of a message: who sends it, and who gets it, each as `<...>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +24,12 @@ pub(crate) struct Envelope {
 pub(crate) struct Shape {
     /// Octets of a command line, CRLF included.
     pub(crate) line_limit: usize,
-    /// A message with a bare CR or LF may be taken.
-    pub(crate) lenient: bool,
+    /// What becomes of a message with a bare CR or LF.
+    pub(crate) line_ends: BareLineEnds,
+    /// Octets of a message.
+    pub(crate) message_size: u64,
+    /// `Received:` fields of a message.
+    pub(crate) received: Option<u32>,
     /// MAIL is for those only who have authenticated.
     pub(crate) needs_identity: bool,
     /// BDAT is known.
@@ -102,8 +107,13 @@ pub(crate) struct Dialogue {
     /// A chunk was refused: nothing but RSET or EHLO begins anew.
     failed: bool,
     binary: bool,
-    /// The application has said that the message is safe, and the peer was not told yet.
-    committed: bool,
+    /// What the application has said of the message, and the peer was not told yet: one reply, or one for each recipient.
+    decided: Option<VecDeque<ReplyCode>>,
+    /// One of these was 421.
+    leaves: bool,
+    /// The sink has failed, or nobody has decided in time: reasons for a session to refuse a message by itself.
+    not_stored: bool,
+    undecided: bool,
     shape: Shape,
     /// The application knows who the client is, and the client was not told yet.
     granted: bool,
@@ -131,7 +141,10 @@ impl Dialogue {
             chunks: None,
             failed: false,
             binary: false,
-            committed: false,
+            decided: None,
+            leaves: false,
+            not_stored: false,
+            undecided: false,
             shape,
             granted: false,
             identified: false,
@@ -161,7 +174,7 @@ impl Dialogue {
                     if self.held.ends_with(b"\r\n.\r\n") || self.held == b".\r\n" {
                         self.mode = Mode::Lines;
                         let raw = std::mem::take(&mut self.held);
-                        let message = Message::read(&raw[..raw.len() - 3], self.binary);
+                        let message = Message::new(unstuffed(&raw[..raw.len() - 3]), self.binary, &self.shape);
                         self.owe(Stage::DataEnd, Says::Message(message));
                     }
                     continue;
@@ -230,9 +243,8 @@ impl Dialogue {
         match &self.owed.get(self.answered)?.says {
             Says::Message(message) => Some(message.clone()),
             Says::Chunk { octets, last: true } => {
-                let body = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
-                let bare = !self.binary && has_bare(&body);
-                Some(Message { body, bare })
+                let text = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
+                Some(Message::new(text, self.binary, &self.shape))
             }
             _ => None,
         }
@@ -253,16 +265,17 @@ impl Dialogue {
     fn end_transaction(&mut self) {
         self.envelope = Envelope::default();
         (self.chunks, self.failed, self.binary) = (None, false, false);
+        (self.not_stored, self.undecided) = (false, false);
     }
 
     fn owe(&mut self, stage: Stage, says: Says) {
         self.owed.push(Owed { stage, says });
     }
 
-    /// The application has said that the message is safe.
-    pub(crate) fn committed(&mut self) {
-        assert!(!self.committed, "two commits for one message");
-        self.committed = true;
+    /// The application has decided on the message: these are the replies to it.
+    pub(crate) fn decided(&mut self, replies: Vec<ReplyCode>) {
+        assert!(self.decided.is_none(), "two decisions on one message");
+        self.decided = Some(replies.into());
     }
 
     /// The application has said who the client is.
@@ -283,6 +296,21 @@ impl Dialogue {
         let code = self.replies.pop().expect("a reply was given");
         assert_eq!(code, ReplyCode::READY, "only 220 to STARTTLS may be taken back");
         self.answered -= 1;
+    }
+
+    /// The sink of the message has failed.
+    pub(crate) const fn not_stored(&mut self) {
+        self.not_stored = true;
+    }
+
+    /// The question about the message is over without an answer.
+    pub(crate) const fn undecided(&mut self) {
+        self.undecided = true;
+    }
+
+    /// Whether some replies to a message were given, and more of them are to come.
+    pub(crate) const fn is_answering(&self) -> bool {
+        self.more > 0 || self.decided.is_some()
     }
 
     /// Whether the last reply was given, or nothing but 421 can come.

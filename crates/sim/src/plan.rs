@@ -14,6 +14,8 @@ pub(crate) struct Weather {
     pub(crate) long: usize,
     /// Questions answered by no or not now.
     pub(crate) refuse: usize,
+    /// Messages that are decided on for each recipient.
+    pub(crate) each: usize,
     /// Questions answered late, never, or to another session.
     pub(crate) lose: usize,
     /// Pieces of a body behind which the sink pauses.
@@ -52,6 +54,7 @@ impl Weather {
                 calm: true,
                 long: 0,
                 refuse: 0,
+                each: 0,
                 lose: 0,
                 pause: rng.below(20),
                 stall: 0,
@@ -76,6 +79,7 @@ impl Weather {
             calm: false,
             long: if rng.percent(30) { rng.below(10) } else { 0 },
             refuse: if rng.percent(60) { rng.below(40) } else { 0 },
+            each: if rng.percent(50) { rng.below(100) } else { 0 },
             lose: if rng.percent(40) { rng.below(30) } else { 0 },
             pause: rng.below(30),
             stall: rng.below(8),
@@ -217,9 +221,14 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
         if rng.percent(45) {
             config.tls = *rng.pick(&[TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required]);
         }
-        if rng.percent(25) {
-            config.bare_line_ends = BareLineEnds::Keep;
-        }
+        config.bare_line_ends = *rng.pick(&[
+            BareLineEnds::Reject,
+            BareLineEnds::Reject,
+            BareLineEnds::Keep,
+            BareLineEnds::Normalize,
+            BareLineEnds::Normalize,
+        ]);
+        config.limits.received = *rng.pick(&[None, Some(0), Some(2), Limits::default().received]);
         if rng.percent(20) {
             config.limits.command_line = rng.between(60, 512);
             config.limits.discarded_line = rng.between(600, 3000);
@@ -244,6 +253,8 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
             config.timeouts.sink = seconds(rng.between(1, 60) as u64);
             config.timeouts.command = seconds(rng.between(1, 600) as u64);
             config.timeouts.body = seconds(rng.between(1, 600) as u64);
+            config.timeouts.slow_body = seconds(rng.between(1, 600) as u64);
+            config.limits.data_rate = *rng.pick(&[0, 1, 100, 5000]);
             config.timeouts.flush = seconds(rng.between(1, 600) as u64);
             config.timeouts.handshake = seconds(rng.between(1, 60) as u64);
         }

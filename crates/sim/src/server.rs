@@ -2,6 +2,7 @@
 
 mod answers;
 mod checks;
+mod pace;
 mod replay;
 
 pub use answers::How;
@@ -12,8 +13,9 @@ use crate::dialogue::{Dialogue, Shape};
 use crate::trace::mix;
 use ehlo_codec::Reply;
 use ehlo_server::{
-    AbortReason, BareLineEnds, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown, TlsInfo,
+    AbortReason, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown, TlsInfo,
 };
+use pace::Pace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +55,7 @@ pub struct Server {
     digest: u64,
     /// The message that is coming.
     incoming: Option<Vec<u8>>,
+    pace: Pace,
     store: Vec<Stored>,
     aborted: Vec<AbortReason>,
     /// Questions without an answer.
@@ -62,6 +65,8 @@ pub struct Server {
     fresh: Vec<u32>,
     stale: usize,
     authenticated: usize,
+    /// Messages that were taken for some of their recipients.
+    partly: usize,
     paused: bool,
     tls: Tls,
     end_told: bool,
@@ -84,6 +89,7 @@ impl Server {
             written: 0,
             digest: 0,
             incoming: None,
+            pace: Pace::new(now),
             store: Vec::new(),
             aborted: Vec::new(),
             questions: BTreeMap::new(),
@@ -91,6 +97,7 @@ impl Server {
             fresh: Vec::new(),
             stale: 0,
             authenticated: 0,
+            partly: 0,
             paused: false,
             tls: Tls::Outside,
             end_told: false,
@@ -140,7 +147,7 @@ impl Server {
             match piece {
                 Given::Nothing => break,
                 Given::Piece if pause() => {
-                    self.drain();
+                    self.drain(now);
                     // A message that has become too large by the same piece is given up.
                     if self.incoming.is_some() {
                         self.pause(now);
@@ -180,7 +187,7 @@ impl Server {
                 Given::Piece
             }
             Some(event) => {
-                self.on_event(event);
+                self.on_event(now, event);
                 Given::Event
             }
         };
@@ -200,18 +207,18 @@ impl Server {
 
     /// Takes what the session has to tell, and checks it.
     fn settle(&mut self, now: Instant) {
-        self.drain();
+        self.drain(now);
         self.check(now);
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, now: Instant) {
         self.note_output();
         while let Some(event) = self.session.poll_event() {
-            self.on_event(event);
+            self.on_event(now, event);
         }
     }
 
-    fn on_event(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, now: Instant, event: Event<'_>) {
         assert!(self.closed.is_none(), "{event:?} behind the end");
         match event {
             Event::Ask(question) => {
@@ -223,6 +230,7 @@ impl Server {
             }
             Event::BodyStart => {
                 assert!(self.incoming.replace(Vec::new()).is_none(), "a body within a body");
+                self.pace = Pace::new(now);
                 self.say("BodyStart".into());
             }
             Event::BodyAborted(reason) => {
@@ -284,6 +292,9 @@ impl Server {
         let before = self.session.poll_timeout();
         let output = self.session.output().len();
         let early = before.is_none_or(|(at, _)| at > now);
+        if !early && before.is_some_and(|(_, reason)| reason == Reason::Commit) {
+            self.model.undecided();
+        }
         self.session.handle_timeout(now);
         if early {
             assert_eq!((self.session.poll_timeout(), self.session.output().len()), (before, output), "told too early");
@@ -327,6 +338,9 @@ impl Server {
         self.session.body_paused(now);
         // A message that was refused in the meantime is not paused.
         self.paused = self.session.in_message() && !self.is_committing() && !self.session.wants_input();
+        if self.paused {
+            self.pace.pause(now);
+        }
         self.settle(now);
     }
 
@@ -335,6 +349,7 @@ impl Server {
         self.record(now, || Op::Resume);
         self.say("sink resumes".into());
         self.paused = false;
+        self.pace.resume(now);
         self.session.body_resumed(now);
         self.go_on(now);
     }
@@ -344,6 +359,9 @@ impl Server {
         self.record(now, || Op::Fail);
         self.say("sink fails".into());
         self.paused = false;
+        if self.incoming.is_some() {
+            self.model.not_stored();
+        }
         self.session.body_failed(now, Reply::fixed(452, Some((4, 3, 1)), "Disk full"));
         self.go_on(now);
     }
@@ -378,7 +396,9 @@ enum Given {
 fn shape(config: &Config) -> Shape {
     Shape {
         line_limit: config.limits.command_line,
-        lenient: config.bare_line_ends == BareLineEnds::Keep,
+        line_ends: config.bare_line_ends,
+        message_size: config.limits.message_size,
+        received: config.limits.received,
         needs_identity: config.auth.require_auth,
         chunks: config.chunking,
         lmtp: config.protocol == Protocol::Lmtp,

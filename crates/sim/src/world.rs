@@ -82,12 +82,16 @@ pub struct Report {
     pub scripted: usize,
     /// Acknowledged to a scripted client that waited for each reply, and found in the store.
     pub scripted_acknowledged: usize,
+    /// Of those: recipients under LMTP.
+    pub recipients_acknowledged: usize,
     /// Taken by a scripted server, and known to be.
     pub answered: usize,
     /// Given up by the server.
     pub aborted: usize,
     /// Answers that came too late.
     pub stale: usize,
+    /// Taken for some of their recipients.
+    pub partly: usize,
     /// Clients that authenticated.
     pub authenticated: usize,
     /// Answers to another session.
@@ -125,9 +129,11 @@ impl Report {
         self.unknown_but_stored += other.unknown_but_stored;
         self.scripted += other.scripted;
         self.scripted_acknowledged += other.scripted_acknowledged;
+        self.recipients_acknowledged += other.recipients_acknowledged;
         self.answered += other.answered;
         self.aborted += other.aborted;
         self.stale += other.stale;
+        self.partly += other.partly;
         self.authenticated += other.authenticated;
         self.misdirected += other.misdirected;
         self.handshakes.0 += other.handshakes.0;

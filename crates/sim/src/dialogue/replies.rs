@@ -1,7 +1,6 @@
 //! What the replies of a session may be, and what they change.
 
-use super::message::has_bare;
-use super::{Dialogue, Mode, Says};
+use super::{Dialogue, Message, Mode, Says};
 use ehlo_codec::ReplyClass;
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
 
@@ -55,11 +54,13 @@ impl Dialogue {
             self.more = self.envelope.to.len();
         }
         self.more = self.more.saturating_sub(1);
+        if message && self.decided.is_some() {
+            return self.decision_told(stage, code);
+        }
         if closing {
             // A 421 may be repeated for each recipient, but nothing else follows it.
             self.hopeless = true;
-            // What was committed is told by 250 and nothing else.
-            assert!(!self.committed, "a message is safe, and the peer is told that it is not");
+            assert!(self.decided.is_none(), "a message was decided on, and the peer is told something else");
             self.over = self.more == 0;
             return;
         }
@@ -67,14 +68,35 @@ impl Dialogue {
         let fault = matches!(owed.says, Says::Fault) && matches!(code.get(), 500 | 501);
         assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
         if self.more > 0 {
-            let yes = code.class() == ReplyClass::Completion;
-            assert_eq!(yes, self.committed, "{code} for one of the recipients");
+            assert_ne!(code.class(), ReplyClass::Completion, "{code} for one of the recipients before the commit");
             return;
         }
         self.answered += 1;
         let says = std::mem::replace(&mut owed.says, Says::Other);
         self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
         self.moved(stage, says, code);
+    }
+
+    /// A reply to a message that the application has decided on: the one that it wants, and under LMTP the one for the next of the
+    /// recipients in their order (RFC 2033 §4.2).
+    fn decision_told(&mut self, stage: Stage, code: ReplyCode) {
+        let decided = self.decided.as_mut().expect("a decision");
+        let expected = decided.pop_front().expect("a reply for each recipient");
+        assert_eq!(code, expected, "not what the application has said");
+        assert!(stage.permits(code), "{code} is no reply to {stage:?}");
+        self.leaves |= code == ReplyCode::SERVICE_NOT_AVAILABLE;
+        assert_eq!(self.more == 0, decided.is_empty(), "one reply too many, or too few");
+        if self.more > 0 {
+            return;
+        }
+        self.decided = None;
+        if self.leaves {
+            (self.hopeless, self.over) = (true, true);
+            return;
+        }
+        self.owed[self.answered].says = Says::Other;
+        self.answered += 1;
+        self.end_transaction();
     }
 
     /// What a reply changes, and whether it may have come at all.
@@ -101,7 +123,7 @@ impl Dialogue {
             }
             Says::Rset if yes => self.end_transaction(),
             Says::Noop => assert!(yes || self.refused, "{code} to NOOP"),
-            Says::Message(message) => self.message_answered(message.bare, code),
+            Says::Message(message) => self.message_refused(&message, true, code),
             Says::Chunk { octets, last } => {
                 // Out of sequence it is read over, and nothing else changes.
                 if self.envelope.to.is_empty() || (self.failed && !last) {
@@ -112,8 +134,8 @@ impl Dialogue {
                 let body = self.chunks.get_or_insert_default();
                 body.extend_from_slice(&octets);
                 if last {
-                    let bare = !self.binary && has_bare(body);
-                    self.message_answered(bare, code);
+                    let text = std::mem::take(body);
+                    self.message_refused(&Message::new(text, self.binary, &self.shape), false, code);
                 } else if !yes {
                     (self.chunks, self.failed) = (None, true);
                 }
@@ -142,12 +164,20 @@ impl Dialogue {
         }
     }
 
-    fn message_answered(&mut self, bare: bool, code: ReplyCode) {
-        let yes = code.class() == ReplyClass::Completion;
-        assert!(!yes || !bare || self.shape.lenient, "a message with a bare CR or LF is taken");
-        assert!(!yes || self.committed, "acknowledged before the commit");
-        assert!(yes || !self.committed, "committed and refused with {code}");
-        self.committed = false;
+    /// A reply to a message that the application has not decided on: the session refuses it, and for a reason.
+    fn message_refused(&mut self, message: &Message, by_data: bool, code: ReplyCode) {
+        let shape = &self.shape;
+        let fits = match code.get() {
+            550 => message.bare,
+            552 => message.body.len() as u64 > shape.message_size,
+            // What the application says to DATA, it says to the first chunk behind its end.
+            554 if by_data => shape.received.is_some_and(|most| message.received > most as usize),
+            452 => self.not_stored,
+            451 if by_data => self.undecided,
+            503 | 554 | 451 => !by_data,
+            _ => false,
+        };
+        assert!(fits, "a message is refused with {code}, and there is no reason");
         self.end_transaction();
     }
 }

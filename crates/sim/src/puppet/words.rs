@@ -156,6 +156,8 @@ const PIECES: &[&[u8]] = &[
     b"MAIL FROM:<evil@x.example>\r\n",
     b"\xc3\xa9",
     b"QUIT\r\n",
+    b"Received: from a by b; then\r\n",
+    b"received \t:\n",
 ];
 
 /// A path, mostly right.

@@ -1,7 +1,7 @@
 //! What must hold after each call, and what can be looked at.
 
 use super::{Server, Stored, Tls};
-use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Pending, Question, Reason};
+use ehlo_server::{AbortReason, CloseReason, Config, Pending, Question, Reason};
 use std::time::{Duration, Instant};
 
 /// By how much all extensions together make a line longer: what the codec names, and room for more to come.
@@ -37,12 +37,18 @@ impl Server {
         // Each octet of a message may be a dot that was doubled, and a whole read may lie behind the one that was too much.
         let most = 2 * (limits.message_size + limits.refused_body + limits.read_chunk as u64) + 5;
         assert!(self.model.body_taken() as u64 <= most, "a message without end");
-        if open && !self.end_told && !self.model.is_over() {
+        // A session that has answered a message has forgotten its envelope, also where the replies wait behind the output.
+        if open && !self.end_told && !self.model.is_over() && !self.model.is_answering() && !full {
             let (view, sent) = (session.envelope(), &self.model.envelope);
             let from = sent.from.as_deref().unwrap_or_default();
             assert_eq!((view.reverse_path_text(), view.recipient_count()), (from, sent.to.len()), "the envelope");
         }
         if let Some((at, reason)) = session.poll_timeout() {
+            // What is due is told at once: nothing sets a deadline that is over already, but a message that was too slow before its next chunk.
+            let body = self.incoming.as_ref().filter(|_| reason == Reason::Body);
+            let slow = body.and_then(|body| self.pace.end(&self.config, body.len()));
+            assert!(at >= now || Some(at) == slow, "{reason:?} is over before it began");
+            assert!(slow.is_none_or(|end| at <= end), "a message that comes too slowly is waited for");
             // Whatever happens, no wait is longer than the longest.
             assert!(at.saturating_duration_since(now) <= patience(&self.config, reason), "{reason:?} lasts too long");
             // And it is for what is waited for. Replies that wait have their own deadline, which may come first.
@@ -78,8 +84,9 @@ impl Server {
                 let (sent, got) = (self.model.message(), self.incoming.as_ref());
                 let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));
                 assert!(sent.body == *got, "the body was changed");
-                let may = !sent.bare || self.config.bare_line_ends == BareLineEnds::Keep;
-                assert!(may, "a message with a bare CR or LF is to be taken");
+                assert!(!sent.bare, "a message with a bare CR or LF is to be taken");
+                let most = self.config.limits.received;
+                assert!(most.is_none_or(|most| sent.received <= most as usize), "a message in a loop is to be taken");
                 pending == Pending::Commit { size: got.len() as u64 }
             }
             _ => true,

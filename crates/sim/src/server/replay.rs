@@ -121,7 +121,7 @@ impl Server {
                 let (used, given) = self.give(now, piece);
                 piece = &piece[used..];
                 if stops && piece.is_empty() && after.is_empty() && matches!(given, Given::Piece) {
-                    return self.drain();
+                    return self.drain(now);
                 }
                 if matches!(given, Given::Nothing) {
                     break;

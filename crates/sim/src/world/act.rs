@@ -6,7 +6,7 @@ use crate::plan::Fault;
 use crate::puppet::{Leave, Role};
 use crate::rng::Rng;
 use crate::server::How;
-use ehlo_server::Shutdown;
+use ehlo_server::{Protocol, Shutdown};
 use std::time::{Duration, Instant};
 
 impl World<'_> {
@@ -212,8 +212,9 @@ impl World<'_> {
     /// Decides what becomes of questions.
     fn ask(&mut self, link: usize, asked: Vec<u32>) {
         for serial in asked {
-            let auth = matches!(&self.links[link].ends[1].actor, Actor::Server(server) if server.is_auth(serial));
-            let commit = matches!(&self.links[link].ends[1].actor, Actor::Server(server) if server.is_commit(serial));
+            let Actor::Server(server) = &self.links[link].ends[1].actor else { unreachable!("only servers ask") };
+            let (auth, commit) = (server.is_auth(serial), server.is_commit(serial));
+            let lmtp = server.config().protocol == Protocol::Lmtp;
             if commit && self.weather.fault.is_none() {
                 let at = self.now + self.rng.delay(0);
                 let fault = self.weather.ambush.take();
@@ -224,6 +225,8 @@ impl World<'_> {
                 *rng.pick(&[Fate::Abandoned, Fate::Lost, Fate::Misdirected, Fate::Answered(How::Accept)])
             } else if rng.percent(self.weather.refuse) {
                 Fate::Answered(*rng.pick(&[How::Reject, How::Defer, How::Defer, How::Leave]))
+            } else if commit && rng.percent(if lmtp { self.weather.each.max(75) } else { self.weather.each }) {
+                Fate::Answered(How::Each(rng.next() as u32))
             } else if auth && rng.percent(40) {
                 Fate::Answered(How::Challenge)
             } else {
@@ -262,6 +265,9 @@ impl World<'_> {
         let (low, high) = self.links.split_at_mut(link.max(other));
         let (one, two) = (&mut low[link.min(other)].ends[1], &mut high[0].ends[1]);
         let (from, to) = if link < other { (one, two) } else { (two, one) };
+        if from.dead || to.dead {
+            return false;
+        }
         let (Actor::Server(from), Actor::Server(to)) = (&mut from.actor, &mut to.actor) else { return false };
         from.misdirect(serial, to, self.now);
         self.report.misdirected += 1;
