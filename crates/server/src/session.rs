@@ -250,7 +250,7 @@ impl Session {
         self.events.pop()
     }
 
-    /// Replies to write now.
+    /// Replies to write now; none when closed.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.bytes()

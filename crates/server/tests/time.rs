@@ -116,6 +116,26 @@ fn a_chunk_that_is_part_of_no_message_has_time_of_its_own() {
 }
 
 #[test]
+fn a_session_that_is_over_has_nothing_left_to_write() {
+    let ends: [fn(&mut Session, Instant); 3] = [
+        |session, now| session.handle_reset(now),
+        |session, _| session.handle_timeout(session.poll_timeout().unwrap().0),
+        |session, now| session.handle_tls_failed(now),
+    ];
+    for end in ends {
+        // More than the output holds at a time.
+        let (mut session, now) = session(|config| config.set_help_text(&"a line\n".repeat(2000)).unwrap());
+        assert_eq!(session.handle_input(now, b"HELP\r\n").used, 6);
+        assert!(session.output().len() > 4000);
+        end(&mut session, now);
+        assert!(matches!(session.poll_event(), Some(Event::Closed(_))));
+        assert!(session.output().is_empty());
+        session.output_sent(now, 0);
+        assert!(session.output().is_empty() && session.poll_timeout().is_none());
+    }
+}
+
+#[test]
 fn what_a_peer_says_is_not_in_the_debug_output() {
     let (mut session, now) = session(|config| config.questions = ehlo_server::Questions::ALL);
     let Some(Event::Ask(ehlo_server::Question::Connect(token))) = session.poll_event() else { panic!("it asks") };

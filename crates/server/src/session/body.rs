@@ -26,19 +26,19 @@ pub(super) enum Source {
     Chunk(Chunk),
 }
 
-/// Since when a message is coming, or a chunk that is read over, and how much of that time its sink took.
+/// How long a message has been coming, or a chunk that is read over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
+    /// Since when: moved by the time that its sink took.
     begin: Instant,
     /// Octets that were counted before.
     octets: u64,
-    paused: Duration,
     pub(super) paused_at: Instant,
 }
 
 impl Pace {
     pub(super) const fn begin(now: Instant, octets: u64) -> Self {
-        Self { begin: now, octets, paused: Duration::ZERO, paused_at: now }
+        Self { begin: now, octets, paused_at: now }
     }
 }
 
@@ -134,13 +134,13 @@ impl Session {
         let octets = (self.size + self.refused).saturating_sub(self.pace.octets);
         let Some(seconds) = octets.checked_div(u64::from(self.config.limits.data_rate)) else { return next };
         let time = self.config.timeouts.slow_body.saturating_add(Duration::from_secs(seconds));
-        next.min(deadline(self.pace.begin, time.saturating_add(self.pace.paused)))
+        next.min(deadline(self.pace.begin, time))
     }
 
     /// The sink goes on; what it took of the time is not the peer's.
     pub(super) fn unpause(&mut self, now: Instant) {
         if std::mem::take(&mut self.paused) {
-            self.pace.paused += now.saturating_duration_since(self.pace.paused_at);
+            self.pace.begin += now.saturating_duration_since(self.pace.paused_at);
         }
     }
 
