@@ -3,12 +3,14 @@
 //! It knows nothing of the session. It looks at one byte after the other, cuts lines at CRLF and a message at CRLF `.` CRLF, the slow way,
 //! and keeps the envelope by itself. Only the grammar of an address is the codec's.
 
+mod auth;
 mod message;
 mod replies;
 
+pub(crate) use auth::Exchange;
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
 use ehlo_codec::{BodyType, Command, CommandLine};
-use ehlo_server::BareLineEnds;
+use ehlo_server::{BareLineEnds, TlsMode};
 pub(crate) use message::{Message, normalized, unstuffed};
 use std::collections::VecDeque;
 
@@ -32,6 +34,11 @@ pub(crate) struct Shape {
     pub(crate) received: Option<u32>,
     /// MAIL is for those only who have authenticated.
     pub(crate) needs_identity: bool,
+    /// Octets of a response in an AUTH exchange, CRLF included.
+    pub(crate) auth_line: usize,
+    /// Exchanges that may fail.
+    pub(crate) auth_failures: u32,
+    pub(crate) tls: TlsMode,
     /// BDAT is known.
     pub(crate) chunks: bool,
     /// LMTP is spoken.
@@ -56,6 +63,10 @@ enum Says {
     Rcpt(String),
     Rset,
     Noop,
+    /// AUTH with this mechanism, and with this initial response if there was one.
+    Auth(String, Option<Vec<u8>>),
+    /// A line of an exchange.
+    Response(Vec<u8>),
     /// BDAT that cannot be read.
     Astray,
     /// The end of what DATA began.
@@ -94,7 +105,8 @@ pub(crate) struct Dialogue {
     /// Replies that the next of them gets besides the one that is to come: under LMTP a message has one for each recipient.
     more: usize,
     replies: Vec<ReplyCode>,
-    /// Of the reply that is being written.
+    /// Of the reply that is being written: the lines before this one, and this one.
+    reply_lines: Vec<Vec<u8>>,
     reply_line: Vec<u8>,
     /// A line of the reply came, and more are to come, with this code.
     within: Option<ReplyCode>,
@@ -118,6 +130,18 @@ pub(crate) struct Dialogue {
     /// The application knows who the client is, and the client was not told yet.
     granted: bool,
     pub(crate) identified: bool,
+    /// The mechanism of the exchange that is under way.
+    mechanism: Option<String>,
+    /// The application goes on with this, and the client was not told yet.
+    challenge: Option<Vec<u8>>,
+    auth_failures: u32,
+    /// What the last reply to EHLO offers, if nobody has looked at it yet.
+    pub(crate) offered: Option<Vec<String>>,
+    /// Nothing may be said before the handshake is over.
+    handshaking: bool,
+    inside: bool,
+    /// The driver can do handshakes.
+    pub(crate) tls_available: bool,
     /// Nothing but 421 may come.
     hopeless: bool,
     /// 221 or 421 came: nothing else will.
@@ -125,7 +149,7 @@ pub(crate) struct Dialogue {
 }
 
 impl Dialogue {
-    pub(crate) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape, implicit_tls: bool) -> Self {
         Self {
             mode: Mode::Lines,
             held: Vec::new(),
@@ -133,6 +157,7 @@ impl Dialogue {
             answered: 0,
             more: 0,
             replies: Vec::new(),
+            reply_lines: Vec::new(),
             reply_line: Vec::new(),
             within: None,
             greeted: false,
@@ -148,6 +173,13 @@ impl Dialogue {
             shape,
             granted: false,
             identified: false,
+            mechanism: None,
+            challenge: None,
+            auth_failures: 0,
+            offered: None,
+            handshaking: implicit_tls,
+            inside: false,
+            tls_available: true,
             hopeless: false,
             over: false,
         }
@@ -186,7 +218,8 @@ impl Dialogue {
                 Mode::Chunk { .. } => unreachable!("chunks have no lines"),
                 Mode::Response if after_cr => {
                     self.mode = Mode::Lines;
-                    self.owe(Stage::AuthResponse, Says::Other);
+                    let line = self.held[..self.held.len() - 2].to_vec();
+                    self.owe(Stage::AuthResponse, Says::Response(line));
                 }
                 Mode::Response => {
                     self.mode = Mode::Tail;
@@ -226,6 +259,7 @@ impl Dialogue {
             }
             Ok(Command::Rcpt { to, .. }) => Says::Rcpt(to.to_string()),
             Ok(Command::Rset) => Says::Rset,
+            Ok(Command::Auth { .. }) => auth::initial(line),
             Ok(Command::Noop(_)) if line.len() + 2 <= self.shape.line_limit => Says::Noop,
             _ => Says::Other,
         };
@@ -278,15 +312,10 @@ impl Dialogue {
         self.decided = Some(replies.into());
     }
 
-    /// The application has said who the client is.
-    pub(crate) fn granted(&mut self) {
-        assert!(!self.identified, "a second identity");
-        self.granted = true;
-    }
-
     /// The handshake of TLS is done: nothing that was said before it counts (RFC 3207 §4.2).
     pub(crate) fn inside_tls(&mut self) {
         (self.greeted, self.identified) = (false, false);
+        (self.handshaking, self.inside) = (false, true);
         self.end_transaction();
         assert!(self.held.is_empty(), "a line in clear is left");
     }
@@ -295,6 +324,7 @@ impl Dialogue {
     pub(crate) fn retracted(&mut self) {
         let code = self.replies.pop().expect("a reply was given");
         assert_eq!(code, ReplyCode::READY, "only 220 to STARTTLS may be taken back");
+        self.handshaking = false;
         self.answered -= 1;
     }
 

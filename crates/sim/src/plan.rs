@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     ShutdownGraceful,
     ShutdownNow,
     ClientQuits,
+    /// A record that cannot be read, inside of TLS.
+    TlsBreaks,
 }
 
 impl Weather {
@@ -63,7 +65,7 @@ impl Weather {
                 ambush_at_end: None,
             };
         }
-        const FAULTS: [Fault; 8] = [
+        const FAULTS: [Fault; 9] = [
             Fault::Reset,
             Fault::ClientDies,
             Fault::ServerDies,
@@ -72,6 +74,7 @@ impl Weather {
             Fault::ShutdownGraceful,
             Fault::ShutdownNow,
             Fault::ClientQuits,
+            Fault::TlsBreaks,
         ];
         let spells = [Duration::from_millis(20), Duration::from_secs(2), Duration::from_secs(900)];
         let within = rng.pick(&spells).as_micros() as usize;
@@ -195,7 +198,7 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
     config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
     config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
     if !calm {
-        if rng.percent(35) {
+        if rng.percent(40) {
             auth(&mut config, rng);
         }
         config.chunking = rng.percent(80);
@@ -271,6 +274,7 @@ fn auth(config: &mut ehlo_server::Config, rng: &mut Rng) {
         mechanism("LOGIN", MechanismNeeds::Nothing),
         mechanism("CRAM-MD5", MechanismNeeds::Nothing).server_first(),
         mechanism("EXTERNAL", MechanismNeeds::ClientCertificate),
+        mechanism("SCRAM-SHA-256-PLUS", MechanismNeeds::ChannelBinding),
     ];
     config.auth.allow_plaintext_auth = rng.percent(50);
     config.auth.require_auth = rng.percent(30);

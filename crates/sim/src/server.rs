@@ -4,17 +4,17 @@ mod answers;
 mod checks;
 mod pace;
 mod replay;
+mod tls;
 
 pub use answers::How;
 pub(crate) use replay::same_said;
 pub use replay::{Cut, Op, replay};
+pub use tls::Handshake;
 
 use crate::dialogue::{Dialogue, Shape};
 use crate::trace::mix;
 use ehlo_codec::Reply;
-use ehlo_server::{
-    AbortReason, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown, TlsInfo,
-};
+use ehlo_server::{AbortReason, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown};
 use pace::Pace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Stored {
 enum Tls {
     Outside,
     Wanted,
-    Inside,
+    Inside(Handshake),
 }
 
 /// A server session and a driver of it, with a store. Each method does one thing to the session, takes what comes of it, and panics
@@ -81,7 +81,7 @@ impl Server {
     pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
         let mut server = Self {
             session: Session::new(now, Arc::clone(&config), peer),
-            model: Dialogue::new(shape(&config)),
+            model: Dialogue::new(shape(&config), peer.implicit_tls),
             config,
             start: now,
             carry: Vec::new(),
@@ -197,7 +197,7 @@ impl Server {
     /// A reply of which nothing was sent may be taken back, if clear text follows STARTTLS.
     fn note_retracted(&mut self, before: &[u8]) {
         let after = self.session.output();
-        if !after.starts_with(before) {
+        if self.session.poll_timeout().is_some() && !after.starts_with(before) {
             let line = before[..before.len() - 2].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
             assert!(after.starts_with(&before[..line]), "more than one reply was taken back");
             self.model.retracted();
@@ -255,6 +255,7 @@ impl Server {
                 assert!(self.incoming.is_none(), "a body is left open");
                 self.closed = Some(reason);
                 self.paused = false;
+                assert!(self.session.output().is_empty(), "a closed session has something to say");
                 self.say(format!("closed: {reason:?}"));
             }
             other => panic!("{other:?} does not come here"),
@@ -268,7 +269,12 @@ impl Server {
     /// Shows the model what the session has put out since it was last looked at.
     fn note_output(&mut self) {
         let output = self.session.output();
-        let fresh = &output[self.produced - self.written..];
+        let Some(fresh) = output.get(self.produced - self.written..) else {
+            // What was put out and not written is gone with the connection.
+            assert!(output.is_empty() && self.session.poll_timeout().is_none(), "replies are taken back");
+            self.produced = self.written;
+            return;
+        };
         assert!(fresh.is_empty() || self.closed.is_none(), "{} bytes behind the end", fresh.len());
         self.produced += fresh.len();
         self.digest = fresh.iter().fold(self.digest, |digest, byte| mix(digest, u64::from(*byte)));
@@ -371,20 +377,6 @@ impl Server {
         while !matches!(self.give(now, &[]), (_, Given::Nothing)) {}
         self.settle(now);
     }
-
-    /// The handshake that was asked for is over, well or not.
-    pub fn handshaken(&mut self, now: Instant, well: bool) {
-        self.record(now, || Op::Handshaken(well));
-        if well {
-            assert!(self.wants_handshake(), "a handshake that nobody asked for");
-            self.tls = Tls::Inside;
-            self.model.inside_tls();
-            self.session.handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256"));
-        } else {
-            self.session.handle_tls_failed(now);
-        }
-        self.settle(now);
-    }
 }
 
 enum Given {
@@ -400,6 +392,9 @@ fn shape(config: &Config) -> Shape {
         message_size: config.limits.message_size,
         received: config.limits.received,
         needs_identity: config.auth.require_auth,
+        auth_line: config.limits.auth_line,
+        auth_failures: config.limits.auth_failures.max(1),
+        tls: config.tls,
         chunks: config.chunking,
         lmtp: config.protocol == Protocol::Lmtp,
     }

@@ -98,6 +98,8 @@ pub struct Report {
     pub misdirected: usize,
     /// Handshakes of TLS that were made, and that failed.
     pub handshakes: (usize, usize),
+    /// Sessions that lost their TLS.
+    pub broken_tls: usize,
     /// Sessions that ended because of clear text behind STARTTLS.
     pub injections: usize,
     /// Things that happened.
@@ -138,6 +140,7 @@ impl Report {
         self.misdirected += other.misdirected;
         self.handshakes.0 += other.handshakes.0;
         self.handshakes.1 += other.handshakes.1;
+        self.broken_tls += other.broken_tls;
         self.injections += other.injections;
         self.steps += other.steps;
     }
@@ -229,7 +232,9 @@ impl<'t> World<'t> {
                 offer(end.has_work() && end.work_at <= now, Action::Work);
                 offer(end.actor.deadline().is_some_and(|at| at <= now), Action::Timeout);
                 offer(end.resume_at.is_some_and(|at| at <= now), Action::SinkResumes);
-                offer(end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake(), Action::Handshake);
+                // Nobody does a handshake before 220 was read.
+                let shakes = end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake() && !out.holds_any();
+                offer(shakes, Action::Handshake);
             }
         }
         ready.extend(self.due.iter().enumerate().filter(|(_, due)| due.at <= now).map(|(i, _)| Action::Answer(i)));

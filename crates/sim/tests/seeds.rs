@@ -82,6 +82,7 @@ fn the_invariants_hold_whatever_happens() {
             (sum.misdirected, "answered to another session"),
             (sum.handshakes.0, "handshakes"),
             (sum.handshakes.1, "failed handshakes"),
+            (sum.broken_tls, "sessions that lost their TLS"),
             (sum.injections, "injections behind STARTTLS"),
         ] {
             assert!(count > 50, "only {count} were {what}");

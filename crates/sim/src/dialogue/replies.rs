@@ -3,6 +3,7 @@
 use super::{Dialogue, Message, Mode, Says};
 use ehlo_codec::ReplyClass;
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
+use ehlo_server::TlsMode;
 
 impl Dialogue {
     /// The session put out these bytes.
@@ -22,16 +23,21 @@ impl Dialogue {
             match line[3] {
                 b' ' => {
                     self.within = None;
-                    self.replied(code);
+                    self.replied(code, &line[4..line.len() - 2]);
+                    self.reply_lines.clear();
                 }
-                b'-' => self.within = Some(code),
+                b'-' => {
+                    self.within = Some(code);
+                    self.reply_lines.push(line[4..line.len() - 2].to_vec());
+                }
                 _ => panic!("no reply: {}", line.escape_ascii()),
             }
         }
     }
 
-    fn replied(&mut self, code: ReplyCode) {
+    fn replied(&mut self, code: ReplyCode, text: &[u8]) {
         assert!(!self.over, "{code} behind the last reply");
+        assert!(!self.handshaking, "{code} in place of a handshake");
         self.pass_silent();
         let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
         let at = self.answered;
@@ -74,7 +80,7 @@ impl Dialogue {
         self.answered += 1;
         let says = std::mem::replace(&mut owed.says, Says::Other);
         self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
-        self.moved(stage, says, code);
+        self.moved(stage, says, code, text);
     }
 
     /// A reply to a message that the application has decided on: the one that it wants, and under LMTP the one for the next of the
@@ -100,8 +106,18 @@ impl Dialogue {
     }
 
     /// What a reply changes, and whether it may have come at all.
-    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode) {
+    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode, text: &[u8]) {
         let yes = code.class() == ReplyClass::Completion;
+        let no = matches!(code.class(), ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
+        self.check_tls(stage, code, no);
+        if code == ReplyCode::AUTH_CHALLENGE {
+            assert!(self.held.is_empty(), "334 comes late");
+            self.mode = Mode::Response;
+            return self.challenge_told(stage, says, text);
+        }
+        if no && matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse) {
+            self.auth_refused(stage, &says, code);
+        }
         let sender = self.envelope.from.is_some();
         match says {
             Says::Astray => self.over = true,
@@ -110,6 +126,8 @@ impl Dialogue {
                 assert!(!self.refused, "a session that was refused is greeted");
                 self.greeted = true;
                 self.end_transaction();
+                let lines = self.reply_lines.iter().map(Vec::as_slice).chain([text]).skip(1);
+                self.offered = Some(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect());
             }
             Says::Mail(from, binary) if yes => {
                 self.binary = binary;
@@ -140,11 +158,6 @@ impl Dialogue {
                     (self.chunks, self.failed) = (None, true);
                 }
             }
-            _ if code == ReplyCode::AUTH_CHALLENGE => {
-                assert!(self.held.is_empty(), "334 comes late");
-                assert!(matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse), "334 to {stage:?}");
-                self.mode = Mode::Response;
-            }
             _ if code == ReplyCode::AUTHENTICATED => {
                 assert!(self.greeted && !sender, "AUTH out of sequence is taken");
                 self.identified = true;
@@ -161,6 +174,19 @@ impl Dialogue {
                 let moves = [Verb::Ehlo, Verb::Helo, Verb::Mail, Verb::Rcpt, Verb::Rset].map(Stage::Verb);
                 assert!(!yes || !moves.contains(&stage), "{code} to a malformed {stage:?}");
             }
+        }
+    }
+
+    /// What only TLS allows, and how it begins (RFC 3207 §4).
+    fn check_tls(&mut self, stage: Stage, code: ReplyCode, no: bool) {
+        let Stage::Verb(verb) = stage else { return };
+        let early = matches!(verb, Verb::Noop | Verb::Ehlo | Verb::Lhlo | Verb::Starttls | Verb::Quit);
+        assert!(no || early || self.inside || self.shape.tls != TlsMode::Required, "{code} to {stage:?} before TLS");
+        if verb == Verb::Starttls {
+            assert!(code.get() != 454 || !self.tls_available, "454 to STARTTLS, and a handshake could be done");
+            let may = self.shape.tls.has_starttls() && self.tls_available && !self.inside;
+            assert!(no || may, "{code} to STARTTLS");
+            self.handshaking = !no;
         }
     }
 

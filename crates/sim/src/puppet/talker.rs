@@ -271,7 +271,7 @@ impl Talker {
             return Next::May;
         }
         if self.stand == Stand::Hello && rng.percent(self.manners.auth) {
-            out.extend_from_slice(words::auth(rng));
+            words::auth(rng, out);
             self.end(rng, out);
             return if rng.percent(self.manners.batch) { Next::May } else { Next::Never };
         }
@@ -375,7 +375,7 @@ impl Talker {
             out.extend_from_slice(b"STARTTLS\r\n");
             self.awaited += 1;
         } else {
-            out.extend_from_slice(words::auth(rng));
+            words::auth(rng, out);
             self.end(rng, out);
         }
         true

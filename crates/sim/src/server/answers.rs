@@ -18,8 +18,8 @@ pub enum How {
     Defer,
     /// Not now, with 421.
     Leave,
-    /// Go on, where AUTH is asked about; yes, everywhere else.
-    Challenge,
+    /// Go on with so many octets, where AUTH is asked about; yes, everywhere else.
+    Challenge(u16),
     /// Where a message is asked about, an answer for each recipient, and sometimes for fewer or for more of them than there are: this
     /// number decides. Yes, everywhere else.
     Each(u32),
@@ -32,13 +32,17 @@ impl Server {
         self.record(now, || Op::Answer(serial, how));
         let open = self.is_open_question(serial);
         let how = match (how, &question) {
-            (How::Challenge, Question::Auth(_)) | (How::Each(_), Question::Commit(_)) => how,
-            (How::Challenge | How::Each(_), _) => How::Accept,
+            (How::Challenge(_), Question::Auth(_)) | (How::Each(_), Question::Commit(_)) => how,
+            (How::Challenge(_) | How::Each(_), _) => How::Accept,
             _ => how,
         };
-        if open && how == How::Accept && matches!(question, Question::Auth(_)) {
-            self.model.granted();
-            self.authenticated += 1;
+        match (how, &question) {
+            (How::Accept, Question::Auth(_)) if open => {
+                self.model.granted();
+                self.authenticated += 1;
+            }
+            (How::Challenge(length), Question::Auth(_)) if open => self.model.challenged(&challenge(length)),
+            _ => {}
         }
         let (result, stored) = match question {
             Question::Commit(token) => self.answer_commit(now, token, how, open),
@@ -199,6 +203,11 @@ fn reply_code(code: u16) -> ReplyCode {
     ReplyCode::new(code).expect("three digits")
 }
 
+/// What an exchange goes on with: of each length up to the longest that there may be.
+fn challenge(length: u16) -> Vec<u8> {
+    (0..length % 9217).map(|at| (at % 251) as u8).collect()
+}
+
 /// Who every client is that authenticates.
 const IDENTITY: &str = "ada";
 
@@ -224,7 +233,7 @@ fn verdict(how: How, question: Question) -> Answer {
         Question::Auth(token) => {
             return match how {
                 How::Accept => token.accept(IDENTITY),
-                How::Challenge => token.challenge(b"a challenge"),
+                How::Challenge(length) => token.challenge(&challenge(length)),
                 How::Each(_) => token.accept(IDENTITY),
                 How::Reject => token.fail(),
                 How::Leave => token.defer(LEAVE),
@@ -237,7 +246,7 @@ fn verdict(how: How, question: Question) -> Answer {
         ($($kind:ident)*) => {
             match (how, question) {
                 $(
-                    (How::Accept | How::Challenge | How::Each(_), Question::$kind(token)) => token.accept(),
+                    (How::Accept | How::Challenge(_) | How::Each(_), Question::$kind(token)) => token.accept(),
                     (How::Reject, Question::$kind(token)) => token.reject(no),
                     (How::Leave, Question::$kind(token)) => token.defer(LEAVE),
                     (How::Defer, Question::$kind(token)) => token.defer(NOT_NOW),

@@ -1,6 +1,7 @@
 //! What must hold after each call, and what can be looked at.
 
 use super::{Server, Stored, Tls};
+use crate::dialogue::Exchange;
 use ehlo_server::{AbortReason, CloseReason, Config, Pending, Question, Reason};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ impl Server {
     /// What holds after every step.
     pub(super) fn check(&mut self, now: Instant) {
         self.model.pass_silent();
+        self.check_offers();
         let (session, limits) = (&self.session, &self.config.limits);
         let open = self.closed.is_none();
         assert_eq!(session.poll_timeout().is_some(), open, "an open session has a deadline, a closed one has none");
@@ -79,7 +81,7 @@ impl Server {
             Question::Vrfy(_) => matches!(pending, Pending::Vrfy { .. }),
             Question::Expn(_) => matches!(pending, Pending::Expn { .. }),
             Question::Etrn(_) => matches!(pending, Pending::Etrn(_)),
-            Question::Auth(_) => matches!(pending, Pending::Auth { .. }),
+            Question::Auth(_) => self.fits_exchange(pending),
             Question::Commit(_) => {
                 let (sent, got) = (self.model.message(), self.incoming.as_ref());
                 let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));
@@ -97,6 +99,18 @@ impl Server {
             assert_eq!(Some(view.reverse_path_text()), sent.from.as_deref(), "the sender");
             assert_eq!(view.recipients().map(|to| to.to_string()).collect::<Vec<_>>(), sent.to, "the recipients");
         }
+    }
+
+    /// Whether a question about AUTH is about what the client has said, with a mechanism that may be used.
+    fn fits_exchange(&self, pending: Pending<'_>) -> bool {
+        let Pending::Auth { mechanism, response, begins } = pending else { return false };
+        let exchange = self.model.exchange().expect("AUTH in sequence, or a response");
+        let response = response.map(|response| response.as_bytes().to_vec());
+        assert_eq!(Exchange { mechanism: mechanism.to_owned(), response, begins }, exchange);
+        let offered = self.config.auth.mechanisms.iter().find(|offered| offered.name() == mechanism);
+        let offered = offered.expect("a mechanism that there is");
+        let server_first = *offered == offered.clone().server_first();
+        self.can_use(offered) && !(server_first && begins && exchange.response.is_some())
     }
 
     /// A session that is over does nothing any more, whatever is done to it.
@@ -174,8 +188,8 @@ impl Server {
 
     /// Whether what comes now is inside TLS.
     #[must_use]
-    pub fn in_tls(&self) -> bool {
-        self.tls == Tls::Inside
+    pub const fn in_tls(&self) -> bool {
+        matches!(self.tls, Tls::Inside(_))
     }
 
     /// Whether the connection began with a handshake.
