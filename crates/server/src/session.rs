@@ -1,15 +1,19 @@
-//! The session: phases, time, and the contract with the driver. What commands do is in `commands`, what answers do in `answers`.
+//! The session: time, and the contract with the driver. What commands do is in `commands`, what answers do in `answers`, how it ends in
+//! `ending`.
 
 mod answers;
 mod auth;
 mod body;
 mod commands;
+mod ending;
+mod phase;
+mod queue;
 mod tls;
 
 use crate::auth::Exchange;
 use crate::config::{Config, Peer, Protocol};
 use crate::envelope::{Envelope, EnvelopeView};
-use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
+use crate::event::{AbortReason, CloseReason, Event, Reason, Step};
 use crate::limits::{Domains, Temper, deadline};
 use crate::output::Output;
 use crate::question::{ConnectToken, Question, Questions, Token};
@@ -19,6 +23,8 @@ use crate::table::State;
 use crate::tls::TlsInfo;
 use body::{Normalizer, Source};
 use ehlo_codec::{DataDecoder, LineCheck, LineFramer, Reply, ReplyCode};
+use phase::{Asked, Kind, Phase, Subject};
+use queue::Queue;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -98,58 +104,6 @@ pub struct Session {
     greeting_due: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The application has yet to say whether there is a greeting.
-    Connecting,
-    Command(State),
-    /// An AUTH exchange is under way: the client's next line is a response (RFC 4954 §4).
-    Authenticating,
-    /// The driver is to do a TLS handshake, once the output is written.
-    Handshaking,
-    /// A message, or a chunk of one, is coming.
-    Body,
-    /// The rest of a message or chunk that was refused is coming; its reply waits for the true end. There may be none to give.
-    Refusing(Option<Reply>),
-    /// A message is complete, and the application has to say that it is safe.
-    Committing,
-    /// The last reply is on its way.
-    Closing(CloseReason),
-    Closed,
-}
-
-/// An open question.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    sequence: u32,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Connect,
-    Hello { extended: bool },
-    Mail,
-    Rcpt,
-    Data,
-    Commit,
-    Vrfy,
-    Expn,
-    Etrn,
-    Auth,
-}
-
-/// The argument that a question is about: kept as text, read again when somebody looks.
-#[derive(Clone, Default)]
-struct Subject(Vec<u8>);
-
-impl std::fmt::Debug for Subject {
-    /// Not what the peer has said: it may be a credential.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Subject({} octets)", self.0.len())
-    }
-}
-
 impl Session {
     /// A session over a connection that has just been made. Its greeting is in the output, unless
     /// [`Questions::CONNECT`](crate::Questions::CONNECT) is asked first; and before either comes [`Event::StartTls`], if the connection
@@ -179,7 +133,7 @@ impl Session {
             refused: 0,
             received: ReceivedCount::new(),
             paused: false,
-            pace: body::Pace::begin(now),
+            pace: body::Pace::begin(now, 0),
             message: false,
             shutdown: false,
             ended: false,
@@ -238,32 +192,6 @@ impl Session {
         }
     }
 
-    /// The peer has closed its side: no byte will come behind those that were given.
-    ///
-    /// A message that is not complete is aborted, at whatever chunk it is. One that is complete is still committed, and its reply offered to
-    /// the peer, who may have closed one direction only.
-    pub fn handle_eof(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Closed => {}
-            Phase::Closing(_) => self.settle(),
-            Phase::Committing => self.ended = true,
-            Phase::Body if self.has_whole_message() => self.ended = true,
-            Phase::Handshaking => self.finish(CloseReason::Disconnected),
-            _ => {
-                self.asked = None;
-                self.abort(AbortReason::Disconnected);
-                self.close(now, CloseReason::Disconnected);
-            }
-        }
-    }
-
-    /// The connection is broken: nothing can be read or written any more.
-    pub fn handle_reset(&mut self, _now: Instant) {
-        self.asked = None;
-        self.abort(AbortReason::Disconnected);
-        self.finish(CloseReason::Disconnected);
-    }
-
     /// Tells that time has passed. Does nothing before the deadline.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.phase == Phase::Closed {
@@ -298,23 +226,6 @@ impl Session {
         }
     }
 
-    /// Shuts the session down: 421, and the end.
-    pub fn shutdown(&mut self, now: Instant, how: Shutdown) {
-        self.shutdown = true;
-        if matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
-            return;
-        }
-        if how == Shutdown::Now && self.phase == Phase::Handshaking {
-            self.finish(CloseReason::Shutdown);
-        } else if how == Shutdown::Now {
-            self.asked = None;
-            self.abort(AbortReason::Disconnected);
-            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
-        } else {
-            self.shutdown_if_asked(now);
-        }
-    }
-
     /// The sink takes no more of the body for now.
     pub fn body_paused(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Body) && !self.paused {
@@ -339,7 +250,7 @@ impl Session {
         self.events.pop()
     }
 
-    /// Replies to write now.
+    /// Replies to write now; none when closed.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.bytes()
@@ -454,89 +365,5 @@ impl Session {
         if self.flush.is_none() {
             self.flush = Some(deadline(now, self.config.timeouts.flush));
         }
-    }
-
-    /// The message that is coming, if one is, will not be committed.
-    fn abort(&mut self, reason: AbortReason) {
-        if std::mem::take(&mut self.message) {
-            self.events.push(Event::BodyAborted(reason));
-        }
-    }
-
-    fn shutdown_if_asked(&mut self, now: Instant) {
-        let at_boundary = match self.phase {
-            // Between two chunks a message is on its way.
-            Phase::Command(state) => state != State::Chunks,
-            Phase::Authenticating => true,
-            _ => false,
-        } && self.asked.is_none();
-        if self.shutdown && at_boundary {
-            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
-        }
-    }
-
-    fn close_with(&mut self, now: Instant, reply: &Reply, reason: CloseReason) {
-        // A greeting has no enhanced code (RFC 2034 §4).
-        if self.phase == Phase::Connecting {
-            self.reply_plain(now, reply);
-        } else {
-            self.reply(now, reply);
-        }
-        self.close(now, reason);
-    }
-
-    /// Closes once the output is written.
-    fn close(&mut self, now: Instant, reason: CloseReason) {
-        self.asked = None;
-        self.abort(AbortReason::Disconnected);
-        self.phase = Phase::Closing(reason);
-        self.exchange = None;
-        self.envelope.clear();
-        self.deadline = (deadline(now, self.config.timeouts.flush), Reason::Flush);
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        if let Phase::Closing(reason) = self.phase
-            && self.output.is_empty()
-        {
-            self.finish(reason);
-        }
-    }
-
-    fn finish(&mut self, reason: CloseReason) {
-        if self.phase != Phase::Closed {
-            self.abort(AbortReason::Disconnected);
-            self.phase = Phase::Closed;
-            self.flush = None;
-            self.exchange = None;
-            self.events.push(Event::Closed(reason));
-        }
-    }
-}
-
-/// The events that one call can cause.
-#[derive(Debug, Default)]
-struct Queue {
-    events: [Option<Event<'static>>; 3],
-    first: usize,
-    length: usize,
-}
-
-impl Queue {
-    fn push(&mut self, event: Event<'static>) {
-        debug_assert!(self.length < self.events.len(), "a call causes few events");
-        self.events[(self.first + self.length) % 3] = Some(event);
-        self.length = (self.length + 1).min(3);
-    }
-
-    fn pop(&mut self) -> Option<Event<'static>> {
-        if self.length == 0 {
-            return None;
-        }
-        let event = self.events[self.first].take();
-        self.first = (self.first + 1) % 3;
-        self.length -= 1;
-        event
     }
 }

@@ -1,6 +1,6 @@
 //! The same run again, with its bytes cut in another way: it must be the same run.
 
-use super::{Given, How, Server};
+use super::{Given, Handshake, How, Server};
 use crate::rng::Rng;
 use ehlo_server::{Peer, Shutdown};
 use std::time::Instant;
@@ -33,8 +33,10 @@ pub enum Op {
     Resume,
     /// The sink has failed.
     Fail,
-    /// The handshake is over, well or not.
-    Handshaken(bool),
+    /// The handshake is over, or TLS is broken.
+    Handshaken(Handshake),
+    /// The driver can do handshakes, or cannot.
+    TlsAvailable(bool),
 }
 
 /// How input is cut.
@@ -108,7 +110,8 @@ impl Server {
             Op::Pause => self.pause(now),
             Op::Resume => self.resume(now),
             Op::Fail => self.fail_body(now),
-            Op::Handshaken(well) => self.handshaken(now, *well),
+            Op::Handshaken(how) => self.handshaken(now, *how),
+            Op::TlsAvailable(available) => self.set_tls_available(now, *available),
         }
         self.settle(now);
     }
@@ -121,7 +124,7 @@ impl Server {
                 let (used, given) = self.give(now, piece);
                 piece = &piece[used..];
                 if stops && piece.is_empty() && after.is_empty() && matches!(given, Given::Piece) {
-                    return self.drain();
+                    return self.drain(now);
                 }
                 if matches!(given, Given::Nothing) {
                     break;

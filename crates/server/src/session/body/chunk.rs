@@ -1,6 +1,6 @@
 //! BDAT (RFC 3030 §2). Whatever becomes of the command, its chunk is taken off the stream before it is answered.
 
-use super::Source;
+use super::{Pace, Source};
 use crate::config::Protocol;
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::question::{DataToken, Question, Questions};
@@ -69,8 +69,10 @@ impl Session {
         matches!(self.source, Source::Chunk(_))
     }
 
-    /// Reads the chunk over, and then gives the reply, unless there is to be none.
+    /// Reads the chunk over, and then gives the reply, unless there is to be none. It is part of no message any more, so its time begins
+    /// now.
     pub(in crate::session) fn refuse_chunk(&mut self, now: Instant, reply: Option<Reply>) {
+        self.pace = Pace::begin(now, self.size + self.refused);
         self.go_on_with_body(now);
         self.phase = Phase::Refusing(reply);
         if self.source.is_whole_chunk() {
