@@ -1,6 +1,6 @@
 //! What the application has done in place of what the session does: [`Question::Override`].
 
-use super::body::{Chunk, Source};
+use super::body::{Chunk, Pace, Source};
 use super::{Kind, Phase, Session};
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::overriding::{Moment, Override, OverrideToken, Words};
@@ -129,6 +129,7 @@ impl Session {
         let of_a_message = matches!(state, State::Recipients | State::Chunks | State::Failed);
         if state != State::Chunks && state != State::Failed {
             self.refused = 0;
+            self.pace = Pace::begin(now);
         }
         self.source = Source::Chunk(Chunk::thrown_away(size, last, (!of_a_message).then_some(state)));
         self.abort(AbortReason::Overridden);

@@ -162,10 +162,7 @@ impl<P: Policy> Connection<P> {
             (Question::Mail(token), Decision::AcceptWithPriority(priority)) => token.accept_with_priority(priority),
             (
                 Question::Data(token),
-                Decision::Accept
-                | Decision::AcceptWith(_)
-                | Decision::AcceptWithPriority(_)
-                | Decision::Intervene(_),
+                Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_) | Decision::Intervene(_),
             ) => self.begin(token),
             (Question::Rcpt(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Vrfy(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
@@ -173,10 +170,7 @@ impl<P: Policy> Connection<P> {
             (Question::Etrn(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (
                 question,
-                Decision::Accept
-                | Decision::AcceptWith(_)
-                | Decision::AcceptWithPriority(_)
-                | Decision::Intervene(_),
+                Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_) | Decision::Intervene(_),
             ) => match question {
                 Question::Connect(token) => token.accept(),
                 Question::Hello(token) => token.accept(),

@@ -1,6 +1,6 @@
 //! BDAT (RFC 3030 §2). Whatever becomes of the command, its chunk is taken off the stream before it is answered.
 
-use super::Source;
+use super::{Pace, Source};
 use crate::config::Protocol;
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::question::{DataToken, Question, Questions};
@@ -46,6 +46,7 @@ impl Session {
             if state != State::Failed {
                 chunk.astray = Some(state);
                 self.refused = 0;
+                self.pace = Pace::begin(now);
             }
             self.source = Source::Chunk(chunk);
             // RFC 2033 §4.3: the last chunk has one reply for each recipient, and so none if there is none.
@@ -55,6 +56,7 @@ impl Session {
         self.source = Source::Chunk(chunk);
         if state == State::Recipients {
             (self.size, self.refused) = (0, 0);
+            self.pace = Pace::begin(now);
         } else if size == 0 && !last && self.temper.idle_command() {
             return self.close_with(now, &replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
         }
