@@ -55,7 +55,12 @@ fn title(code: ReplyCode, enhanced: Option<EnhancedCode>) -> &'static str {
 
 /// Whether a client that is told so takes it that its command was obeyed, and goes on from there.
 pub(super) fn says_yes(code: ReplyCode) -> bool {
-    code.class() == ReplyClass::Completion || code == ReplyCode::START_MAIL_INPUT
+    match code.class() {
+        ReplyClass::Completion => true,
+        // A challenge asks for a response before anything is done.
+        ReplyClass::Intermediate => code != ReplyCode::AUTH_CHALLENGE,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
