@@ -1,5 +1,6 @@
 //! `ehlo serve`: a server that takes any message.
 
+mod rules;
 mod tls;
 mod users;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use ehlo_load::integrity::Stored;
 use ehlo_load::{MessageId, ledger};
+use ehlo_policy::Ruled;
 use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
 use ehlo_tokio::tls::TlsConfig;
@@ -45,7 +47,8 @@ const MEMORY: usize = 1 << 30;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ehlo serve --listen 127.0.0.1:0 --store discard\n  \
                         ehlo serve --store maildir:/tmp/mail --log-level info\n  \
-                        ehlo serve --tls self-signed --listen-tls 127.0.0.1:4465\n\n\
+                        ehlo serve --tls self-signed --listen-tls 127.0.0.1:4465\n  \
+                        ehlo serve --rules rules.toml --seed 7\n\n\
                         Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
 pub(crate) struct Args {
     /// Where to listen, as IP:PORT. Port 0 takes a free one. Can be given more than once
@@ -141,6 +144,18 @@ pub(crate) struct Args {
     /// Threads that serve connections. Without it, one for each processor
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+
+    /// Answer by the rules of this file: any reply, or none, at any stage, for tests of clients. The book tells what they can do
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+
+    /// Look whether --rules can be read, and what is unusual in it, and serve nobody
+    #[arg(long, requires = "rules")]
+    check_rules: bool,
+
+    /// What rules leave to chance begins with this number: the same one gives the same answers
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "rules")]
+    seed: u64,
 
     /// How many seconds messages may take to end after a signal
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -249,6 +264,9 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
     if args.ledger.is_some() && args.store != StoreKind::Verify {
         return Err(Failure::Usage("--ledger needs --store verify".to_owned()));
     }
+    if args.check_rules {
+        return rules::check(&args);
+    }
     let ansi = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_max_level(args.log_level).with_ansi(ansi).with_writer(io::stderr).init();
     match &args.store {
@@ -301,6 +319,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     config.auth.allow_plaintext_auth = args.allow_plaintext_auth;
     config.auth.require_auth = args.require_auth;
     let users = users::load(args)?;
+    let rules = rules::load(args)?;
     raise_file_limit(u64::from(args.max_connections) + OTHER_FILES);
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
@@ -310,7 +329,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
     let workers = Workers::new(threads).map_err(cannot_start)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-    let mut server = Server::builder(AcceptAll(store))
+    let mut server = Server::builder(Ruled::new(rules.clone(), AcceptAll(store)))
         .config(config)
         .limits(limits)
         .proxies(args.proxy_protocol_from.iter().copied())
@@ -348,6 +367,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
         Ok(server.serve(listeners, stop).await)
     })?;
     tell("serve", sum_up(&summary));
+    rules::sum_up(&rules);
     Ok(if summary.cut_off == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

@@ -63,6 +63,8 @@ pub enum AbortReason {
     Reset,
     /// The application could not take it: [`Session::body_failed`](crate::Session::body_failed).
     NotStored,
+    /// The application had something else said at its end, or in place of one of its chunks: [`Override`](crate::Override).
+    Overridden,
     /// The connection ended before the end of data, or was shut down [at once](Shutdown::Now) or because of what the peer did.
     Disconnected,
     /// A deadline passed.
@@ -97,7 +99,7 @@ pub enum CloseReason {
     Quit,
     /// The peer closed the connection without QUIT.
     Disconnected,
-    /// The application refused the session, or answered a command with 421.
+    /// The application refused the session, or answered a command with 421, or [closed](crate::Override::close) it.
     Refused,
     /// A deadline passed.
     TimedOut(Reason),

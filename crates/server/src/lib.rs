@@ -49,6 +49,7 @@ mod event;
 mod extension;
 mod limits;
 mod output;
+mod overriding;
 mod question;
 mod received;
 mod replies;
@@ -62,6 +63,7 @@ pub use ehlo_codec as codec;
 pub use envelope::{EnvelopeView, Recipient};
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
 pub use limits::{Limits, Timeouts};
+pub use overriding::{Moment, Override, OverrideToken};
 pub use question::{
     Answer, AuthToken, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending,
     Question, Questions, RcptToken, RecipientAnswer, VrfyToken,

@@ -98,6 +98,9 @@ pub struct Timeouts {
     /// [`Question`](crate::Question). Default: 2 minutes; the client waits
     /// for 5 (§4.5.3.2.2, §4.5.3.2.3).
     pub answer: Duration,
+    /// For the application's answer to [`Question::Override`](crate::Question::Override); then nothing is overridden. Default: 2 hours,
+    /// since what asks for it may want to see a client give up, which waits for 10 minutes at the longest (§4.5.3.2.6).
+    pub override_answer: Duration,
     /// For the application to say that a message is safe; 451 then. Default: 9 minutes; the client waits for 10 (§4.5.3.2.6).
     pub commit: Duration,
     /// For a sink that takes no more of a body; 421 then. Default: 2 minutes; the client waits for 3 (§4.5.3.2.5).
@@ -117,6 +120,7 @@ impl Default for Timeouts {
             slow_body: minutes(10),
             flush: minutes(5),
             answer: minutes(2),
+            override_answer: minutes(120),
             commit: minutes(9),
             sink: minutes(2),
             handshake: minutes(1),

@@ -21,8 +21,8 @@ enum Waiting {
     /// A reply whose first lines may be in the buffer already, where in its text the next one begins, and how often it is still to be
     /// written.
     Reply { reply: Reply, times: usize, next: usize, enhanced: bool },
-    /// The rest of a challenge, whose line may be longer than that of a reply.
-    Challenge(Vec<u8>),
+    /// The rest of octets that are no reply: a challenge, whose line may be longer.
+    Octets(Vec<u8>),
 }
 
 impl Output {
@@ -73,10 +73,18 @@ impl Output {
 
     /// Pushes the same reply so many times.
     pub(crate) fn push_times(&mut self, reply: &Reply, times: usize) {
+        self.push_times_as(reply, times, self.enhanced);
+    }
+
+    /// The same with its enhanced code if it has one, whatever it answers.
+    pub(crate) fn push_as_built(&mut self, reply: &Reply, times: usize) {
+        self.push_times_as(reply, times, reply.enhanced().is_some());
+    }
+
+    fn push_times_as(&mut self, reply: &Reply, times: usize, enhanced: bool) {
         if times == 1 {
-            self.push(reply);
+            self.push_as(reply, enhanced);
         } else if times > 0 {
-            let enhanced = self.enhanced;
             self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times, next: 0, enhanced });
             self.fill();
         }
@@ -104,10 +112,15 @@ impl Output {
         let mut line = b"334 ".to_vec();
         Base64::encode(octets, &mut line);
         line.extend_from_slice(b"\r\n");
-        if self.waiting.is_empty() && line.len() <= self.room() {
-            self.buffer.append(&mut line);
+        self.push_octets(line);
+    }
+
+    /// These octets, whatever they are.
+    pub(crate) fn push_octets(&mut self, mut octets: Vec<u8>) {
+        if self.waiting.is_empty() && octets.len() <= self.room() {
+            self.buffer.append(&mut octets);
         } else {
-            self.waiting.push_back(Waiting::Challenge(line));
+            self.waiting.push_back(Waiting::Octets(octets));
             self.fill();
         }
     }
@@ -136,7 +149,7 @@ impl Output {
                         continue;
                     }
                 }
-                Some(Waiting::Challenge(rest)) => {
+                Some(Waiting::Octets(rest)) => {
                     self.buffer.extend(rest.drain(..room.min(rest.len())));
                     if !rest.is_empty() {
                         continue;

@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod commands;
 mod ending;
+mod overriding;
 mod phase;
 mod queue;
 mod tls;
@@ -16,6 +17,7 @@ use crate::envelope::{Envelope, EnvelopeView};
 use crate::event::{AbortReason, CloseReason, Event, Reason, Step};
 use crate::limits::{Domains, Temper, deadline};
 use crate::output::Output;
+use crate::overriding::Override;
 use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::received::ReceivedCount;
 use crate::replies;
@@ -23,6 +25,7 @@ use crate::table::State;
 use crate::tls::TlsInfo;
 use body::{Normalizer, Source};
 use ehlo_codec::{DataDecoder, LineCheck, LineFramer, Reply, ReplyCode};
+use overriding::Spot;
 use phase::{Asked, Kind, Phase, Subject};
 use queue::Queue;
 use std::sync::Arc;
@@ -102,6 +105,10 @@ pub struct Session {
     exchange: Option<Box<Exchange>>,
     /// There was no greeting yet: the connection begins with a handshake.
     greeting_due: bool,
+    /// What the application wants said in place of the next reply.
+    overriding: Option<Box<Override>>,
+    /// That was said, and is the last word.
+    leaving: bool,
 }
 
 impl Session {
@@ -142,6 +149,8 @@ impl Session {
             tls_available: true,
             exchange: None,
             greeting_due: peer.implicit_tls,
+            overriding: None,
+            leaving: false,
             config,
         };
         session.framer = session.new_framer();
@@ -153,10 +162,19 @@ impl Session {
         session
     }
 
-    /// Greets, or asks whether to.
+    /// Greets, or asks before.
     fn begin(&mut self, now: Instant) {
+        self.phase = Phase::Connecting;
+        if self.asks_override() {
+            self.ask_override(now, Spot::Greeting);
+        } else {
+            self.ask_or_greet(now);
+        }
+    }
+
+    /// Greets, or asks whether to.
+    fn ask_or_greet(&mut self, now: Instant) {
         if self.config.questions.contains(Questions::CONNECT) {
-            self.phase = Phase::Connecting;
             let token = self.ask(now, Kind::Connect);
             self.events.push(Event::Ask(Question::Connect(ConnectToken(token))));
         } else {
@@ -322,9 +340,8 @@ impl Session {
         let text = format!("{} {protocol}", self.config.hostname);
         // A hostname fits a line and is printable; it was checked when the configuration was made.
         let greeting = Reply::new(ReplyCode::READY, None, text).unwrap_or(Reply::fixed(220, None, "Ready"));
-        self.output.push_plain(&greeting);
+        self.reply_plain(now, &greeting);
         self.enter(now, State::Greeted);
-        self.note_output(now);
     }
 
     /// Waits for a command.
@@ -345,18 +362,25 @@ impl Session {
         let timeouts = &self.config.timeouts;
         self.deadline = match kind {
             Kind::Commit => (deadline(now, timeouts.commit), Reason::Commit),
+            Kind::Override(_) => (deadline(now, timeouts.override_answer), Reason::Answer),
             _ => (deadline(now, timeouts.answer), Reason::Answer),
         };
         Token { session: self.peer.id, sequence: self.sequence }
     }
 
     fn reply(&mut self, now: Instant, reply: &Reply) {
+        if self.overriding.is_some() {
+            return self.reply_overridden(now, reply, true, 1);
+        }
         self.output.push(reply);
         self.note_output(now);
     }
 
     /// Replies without an enhanced code.
     fn reply_plain(&mut self, now: Instant, reply: &Reply) {
+        if self.overriding.is_some() {
+            return self.reply_overridden(now, reply, false, 1);
+        }
         self.output.push_plain(reply);
         self.note_output(now);
     }

@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ehlo_server::codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReversePath};
-use ehlo_server::{EnvelopeView, Questions, TlsInfo};
+use ehlo_server::{EnvelopeView, Moment, Questions, TlsInfo};
 
 use crate::auth::Authenticator;
+use crate::intervention::Intervention;
 use crate::sink::BodySink;
 use crate::store::Store;
 
@@ -30,6 +32,8 @@ pub enum Decision {
     Reject(Reply),
     /// Not now: a 4yz reply. After 421 the connection is closed.
     Defer(Reply),
+    /// Something else than a server does; the answer to [`Policy::intervene`]. Elsewhere it is [`Accept`](Self::Accept).
+    Intervene(Intervention),
     /// The answer is not known yet. Meanwhile the connection costs no thread and is read no further; its peer's going away and the
     /// deadline ([`Timeouts::answer`](ehlo_server::Timeouts)) end the wait, and the future is dropped.
     Later(Later),
@@ -39,6 +43,14 @@ impl Decision {
     /// A decision that takes time.
     pub fn later(future: impl Future<Output = Self> + Send + 'static) -> Self {
         Self::Later(Box::pin(future))
+    }
+
+    /// This decision, once so much time is over.
+    pub fn after(delay: Duration, decision: Self) -> Self {
+        Self::later(async move {
+            tokio::time::sleep(delay).await;
+            decision
+        })
     }
 }
 
@@ -50,6 +62,7 @@ impl fmt::Debug for Decision {
             Self::AcceptWithPriority(priority) => f.debug_tuple("AcceptWithPriority").field(priority).finish(),
             Self::Reject(reply) => f.debug_tuple("Reject").field(reply).finish(),
             Self::Defer(reply) => f.debug_tuple("Defer").field(reply).finish(),
+            Self::Intervene(intervention) => f.debug_tuple("Intervene").field(intervention).finish(),
             Self::Later(_) => f.write_str("Later"),
         }
     }
@@ -67,6 +80,16 @@ pub struct Context<'a> {
     pub envelope: EnvelopeView<'a>,
     /// The TLS that the connection is inside of.
     pub tls: Option<&'a TlsInfo>,
+}
+
+/// Whatever comes next.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Upcoming<'a> {
+    /// Who is served.
+    pub context: Context<'a>,
+    /// What it is.
+    pub moment: Moment<'a>,
 }
 
 /// EHLO or HELO.
@@ -209,6 +232,16 @@ pub trait Policy: Send + Sync + 'static {
     /// not known. Whom a client has proven to be is told by [`EnvelopeView::identity`] of each [`Context`].
     fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
         None
+    }
+
+    /// Something is about to happen: the greeting, a command, a response of AUTH, or the end of a message. Here a policy can have
+    /// [anything](Intervention) said, legal or not, and done to the connection; for tests of clients. Asked in front of every other
+    /// question, where [`questions`](Self::questions) has [`Questions::OVERRIDE`], which [`Questions::ALL`] has not.
+    ///
+    /// [`Decision::Accept`] has everything go on as usual. A refusal is said in place of the usual reply, and has the command do nothing.
+    fn intervene(&self, upcoming: &Upcoming<'_>) -> Decision {
+        let _ = upcoming;
+        Decision::Accept
     }
 
     /// A connection came. A refusal is its greeting: 554, 521 or 421 (RFC 5321 §3.1, RFC 7504 §3); other codes are replaced by those.

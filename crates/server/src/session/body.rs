@@ -6,6 +6,7 @@ mod normalize;
 pub(super) use self::chunk::Chunk;
 pub(super) use self::normalize::Normalizer;
 
+use super::overriding::Spot;
 use super::{Kind, Phase, Session};
 use crate::config::{BareLineEnds, Protocol};
 use crate::event::{AbortReason, CloseReason, Event, Reason};
@@ -167,6 +168,7 @@ impl Session {
             Found::Piece(piece) => self.take_piece(now, piece),
             Found::End => {
                 self.end_body(now);
+                self.leave_if_told(now);
                 return (used, None);
             }
         };
@@ -270,11 +272,15 @@ impl Session {
                 self.abort(AbortReason::Loop);
                 self.refuse_message(now, &replies::LOOP);
             }
-            _ => {
-                let token = self.ask(now, Kind::Commit);
-                self.events.push(Event::Ask(Question::Commit(CommitToken(token))));
-            }
+            _ if self.asks_override() => self.ask_override(now, Spot::Message),
+            _ => self.ask_commit(now),
         }
+    }
+
+    /// The message is complete, and asked about.
+    pub(super) fn ask_commit(&mut self, now: Instant) {
+        let token = self.ask(now, Kind::Commit);
+        self.events.push(Event::Ask(Question::Commit(CommitToken(token))));
     }
 
     /// Whether a CR or LF stands alone in the message, and is a reason to refuse it.
@@ -289,6 +295,9 @@ impl Session {
     /// Answers a message at its end: once, or under LMTP once for each of its recipients (RFC 2033 §4.2, §4.3).
     pub(super) fn reply_to_message(&mut self, now: Instant, reply: &Reply) {
         let times = if self.config.protocol == Protocol::Lmtp { self.envelope.recipients() } else { 1 };
+        if self.overriding.is_some() {
+            return self.reply_overridden(now, reply, true, times);
+        }
         self.output.push_times(reply, times);
         self.note_output(now);
     }

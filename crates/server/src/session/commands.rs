@@ -1,6 +1,7 @@
 //! Command lines: which are allowed, and what they do.
 
 use super::body::Source;
+use super::overriding::Spot;
 use super::{Kind, Phase, Session};
 use crate::config::Protocol;
 use crate::event::{AbortReason, CloseReason, Event};
@@ -25,8 +26,17 @@ impl Session {
         // The line may lie in the framer, so the framer is set aside while the session acts on it.
         let mut framer = std::mem::replace(&mut self.framer, LineFramer::new(0));
         let (used, frame) = framer.next(input);
+        if frame != Framed::NeedMore {
+            // What was to be said in place of a reply that did not come.
+            self.overriding = None;
+        }
         match frame {
             Framed::NeedMore => {}
+            Framed::Line(line) if self.asks_override() => {
+                self.keep_subject(line);
+                let response = self.phase == Phase::Authenticating;
+                self.ask_override(now, if response { Spot::Response } else { Spot::Command });
+            }
             Framed::Line(line) if self.phase == Phase::Authenticating => self.handle_response(now, line),
             Framed::Line(line) => self.handle_command(now, line),
             Framed::Fault(fault) if self.phase == Phase::Authenticating => self.handle_response_fault(now, fault),
@@ -45,7 +55,7 @@ impl Session {
         used
     }
 
-    fn handle_command(&mut self, now: Instant, line: &[u8]) {
+    pub(super) fn handle_command(&mut self, now: Instant, line: &[u8]) {
         let Phase::Command(state) = self.phase else { return };
         self.go_on(now);
         let command = CommandLine::split(line);

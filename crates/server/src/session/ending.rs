@@ -72,6 +72,13 @@ impl Session {
     }
 
     pub(super) fn close_with(&mut self, now: Instant, reply: &Reply, reason: CloseReason) {
+        if self.leaving {
+            return self.leave_if_told(now);
+        }
+        if reason != CloseReason::Quit {
+            // What is said in place of a reply is not said in place of the end.
+            self.overriding = None;
+        }
         // A greeting has no enhanced code (RFC 2034 §4).
         if self.phase == Phase::Connecting {
             self.reply_plain(now, reply);
@@ -86,7 +93,7 @@ impl Session {
         self.asked = None;
         self.abort(AbortReason::Disconnected);
         self.phase = Phase::Closing(reason);
-        self.exchange = None;
+        (self.exchange, self.overriding) = (None, None);
         self.envelope.clear();
         self.deadline = (deadline(now, self.config.timeouts.flush), Reason::Flush);
         self.settle();

@@ -1,5 +1,6 @@
 //! Where a session stands, and what it has asked.
 
+use super::overriding::Spot;
 use crate::event::CloseReason;
 use crate::table::State;
 use ehlo_codec::Reply;
@@ -43,6 +44,7 @@ pub(super) enum Kind {
     Expn,
     Etrn,
     Auth,
+    Override(Spot),
 }
 
 /// The argument that a question is about: kept as text, read again when somebody looks.

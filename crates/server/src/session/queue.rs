@@ -6,14 +6,14 @@ use crate::event::Event;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     events: [Option<Event<'static>>; 3],
-    first: usize,
-    length: usize,
+    first: u8,
+    length: u8,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, event: Event<'static>) {
-        debug_assert!(self.length < self.events.len(), "a call causes few events");
-        self.events[(self.first + self.length) % 3] = Some(event);
+        debug_assert!(self.length < 3, "a call causes few events");
+        self.events[usize::from(self.first + self.length) % 3] = Some(event);
         self.length = (self.length + 1).min(3);
     }
 
@@ -21,7 +21,7 @@ impl Queue {
         if self.length == 0 {
             return None;
         }
-        let event = self.events[self.first].take();
+        let event = self.events[usize::from(self.first)].take();
         self.first = (self.first + 1) % 3;
         self.length -= 1;
         event

@@ -75,7 +75,9 @@ impl Session {
             return self.reply(now, &replies::TLS_NOT_AVAILABLE);
         }
         self.reply(now, &replies::START_TLS);
-        self.handshake(now);
+        if !self.leaving {
+            self.handshake(now);
+        }
     }
 
     pub(super) fn handshake(&mut self, now: Instant) {

@@ -9,7 +9,7 @@ use ehlo_server::{Answer, AuthToken, CommitToken, DataToken, Pending, Protocol, 
 
 use super::{Body, Connection};
 use crate::auth::LaterAuth;
-use crate::policy::{self, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Vrfy};
+use crate::policy::{self, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Upcoming, Vrfy};
 use crate::sink::{BodySink as _, Commit, MessageContext, storage_reply};
 
 /// A question that the session waits with.
@@ -25,7 +25,8 @@ pub(super) enum Open {
 impl<P: Policy> Connection<P> {
     /// Answers a question, now or by way of [`poll_open`](Self::poll_open).
     pub(super) fn ask(&mut self, cx: &mut Context<'_>, now: Instant, question: Question) {
-        debug_assert!(self.open.is_none(), "the session asks one question at a time");
+        // The session asks one question at a time. Of one that waits it has given up the answer: whether to override, which leads on to another.
+        self.open = None;
         match question {
             Question::Auth(token) => return self.ask_auth(cx, now, token),
             Question::Commit(token) => self.open = Some(Open::Sink(token)),
@@ -63,6 +64,7 @@ impl<P: Policy> Connection<P> {
             Pending::Vrfy { text, smtputf8 } => policy.vrfy(&Vrfy { context, text, smtputf8 }),
             Pending::Expn { text, smtputf8 } => policy.expn(&Expn { context, text, smtputf8 }),
             Pending::Etrn(node) => policy.etrn(&Etrn { context, node }),
+            Pending::Override(moment) => policy.intervene(&Upcoming { context, moment }),
             _ => {
                 debug_assert!(false, "the driver knows all questions of the session");
                 Decision::Defer(Reply::fixed(451, Some((4, 3, 0)), "Local error, try again later"))
@@ -165,26 +167,29 @@ impl<P: Policy> Connection<P> {
 
     fn answer(&mut self, now: Instant, question: Question, decision: Decision) {
         let answer = match (question, decision) {
+            (Question::Override(token), decision) => self.intervene(now, token, decision),
             (Question::Mail(token), Decision::AcceptWithPriority(priority)) => token.accept_with_priority(priority),
-            (Question::Data(token), Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_)) => {
-                self.begin(token)
-            }
+            (
+                Question::Data(token),
+                Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_) | Decision::Intervene(_),
+            ) => self.begin(token),
             (Question::Rcpt(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Vrfy(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Expn(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Etrn(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
-            (question, Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_)) => {
-                match question {
-                    Question::Connect(token) => token.accept(),
-                    Question::Hello(token) => token.accept(),
-                    Question::Mail(token) => token.accept(),
-                    Question::Rcpt(token) => token.accept(),
-                    Question::Vrfy(token) => token.accept(),
-                    Question::Expn(token) => token.accept(),
-                    Question::Etrn(token) => token.accept(),
-                    question => question.defer(),
-                }
-            }
+            (
+                question,
+                Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_) | Decision::Intervene(_),
+            ) => match question {
+                Question::Connect(token) => token.accept(),
+                Question::Hello(token) => token.accept(),
+                Question::Mail(token) => token.accept(),
+                Question::Rcpt(token) => token.accept(),
+                Question::Vrfy(token) => token.accept(),
+                Question::Expn(token) => token.accept(),
+                Question::Etrn(token) => token.accept(),
+                question => question.defer(),
+            },
             (question, Decision::Reject(reply)) => match question {
                 Question::Connect(token) => token.reject(reply),
                 Question::Hello(token) => token.reject(reply),
@@ -264,6 +269,11 @@ impl<P: Policy> Connection<P> {
             let result = self.poll_sink(cx, now, carry.owed());
             self.carry = carry;
             self.carry.pay(&mut self.slot, ready!(result));
+            if self.drips.is_some() {
+                // It goes on, if slowly: its deadline moves.
+                self.session.body_resumed(now);
+                self.session.body_paused(now);
+            }
         }
         Poll::Ready(())
     }
@@ -273,10 +283,20 @@ impl<P: Policy> Connection<P> {
         if !matches!(self.body, Body::Open) {
             return Poll::Ready(bytes.len());
         }
-        match ready!(self.sink.poll_write(cx, bytes)) {
+        let most = self.drips.as_ref().map_or(bytes.len(), |drips| drips.may_read(now, bytes.len()));
+        if most == 0 {
+            return Poll::Pending;
+        }
+        match ready!(self.sink.poll_write(cx, &bytes[..most])) {
             // One that takes nothing and says so would be asked for ever.
             Ok(0) => self.fail_sink(now, &std::io::ErrorKind::WriteZero.into()),
-            Ok(taken) => return Poll::Ready(taken.min(bytes.len())),
+            Ok(taken) => {
+                let taken = taken.min(most);
+                if let Some(drips) = &mut self.drips {
+                    drips.read(now, taken);
+                }
+                return Poll::Ready(taken);
+            }
             Err(error) => self.fail_sink(now, &error),
         }
         Poll::Ready(bytes.len())

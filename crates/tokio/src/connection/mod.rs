@@ -6,6 +6,7 @@
 
 mod auth;
 mod decide;
+mod drip;
 mod handshake;
 mod timer;
 
@@ -22,6 +23,7 @@ use ehlo_sasl::ServerExchange;
 use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Reason, Session, Shutdown};
 
 use self::decide::Open;
+use self::drip::Drips;
 use self::handshake::Handshake;
 use self::timer::Timer;
 use crate::auth::Auth;
@@ -96,6 +98,10 @@ pub(crate) struct Connection<P: Policy> {
     /// No more can be read.
     eof: bool,
     closed: Option<CloseReason>,
+    /// What is done to the connection besides.
+    drips: Option<Box<Drips>>,
+    /// The connection is to be reset when it is closed.
+    reset: bool,
     linger: Option<usize>,
     phase: Phase,
     timer: Timer,
@@ -161,6 +167,8 @@ impl<P: Policy> Connection<P> {
             paused: false,
             eof: false,
             closed: None,
+            drips: None,
+            reset: false,
             linger: None,
             phase: Phase::Running,
             timer: Timer::default(),
@@ -302,9 +310,11 @@ impl<P: Policy> Connection<P> {
                 tracing::debug!(connection = self.slot.id(), ?reason, "message aborted");
                 let hub = self.slot.hub();
                 let count = match reason {
-                    AbortReason::TooLarge | AbortReason::BareLineEnd | AbortReason::Loop | AbortReason::NotStored => {
-                        &hub.refused_messages
-                    }
+                    AbortReason::TooLarge
+                    | AbortReason::BareLineEnd
+                    | AbortReason::Loop
+                    | AbortReason::NotStored
+                    | AbortReason::Overridden => &hub.refused_messages,
                     _ => &hub.aborted_messages,
                 };
                 count.fetch_add(1, Ordering::Relaxed);
@@ -356,9 +366,19 @@ impl<P: Policy> Connection<P> {
     /// Writes what there is to write: all replies since the last read at once.
     fn flush(&mut self, cx: &mut Context<'_>, now: Instant) {
         while !self.session.output().is_empty() {
-            match self.transport.poll_write(cx, self.session.output()) {
+            let output = self.session.output();
+            let most = self.drips.as_ref().map_or(output.len(), |drips| drips.may_write(now, output.len()));
+            if most == 0 {
+                break;
+            }
+            match self.transport.poll_write(cx, &output[..most]) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(length)) if length > 0 => self.session.output_sent(now, length),
+                Poll::Ready(Ok(length)) if length > 0 => {
+                    if let Some(drips) = &mut self.drips {
+                        drips.written(now, length, length == output.len());
+                    }
+                    self.session.output_sent(now, length);
+                }
                 Poll::Ready(_) => {
                     self.end(now, Peer::Gone);
                     break;
@@ -372,10 +392,14 @@ impl<P: Policy> Connection<P> {
 
     /// Waits, with the timer set.
     fn wait(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        if let Some((at, _)) = self.session.poll_timeout()
-            && self.timer.arm(cx, now, at).is_ready()
-        {
-            cx.waker().wake_by_ref();
+        if let Some((at, _)) = self.session.poll_timeout() {
+            let at = self.drips.as_ref().map_or(at, |drips| {
+                let (writes, reads) = (!self.session.output().is_empty(), !self.carry.owed().is_empty());
+                drips.next(writes, reads).map_or(at, |next| next.min(at))
+            });
+            if self.timer.arm(cx, now, at).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Pending
     }
@@ -386,6 +410,10 @@ impl<P: Policy> Connection<P> {
         if reason == CloseReason::ClearBehindStartTls {
             tracing::warn!(connection = self.slot.id(), peer = %self.transport.peer(), "commands in clear behind STARTTLS");
             self.slot.hub().starttls_violations.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.reset {
+            self.transport.reset();
+            return true;
         }
         self.transport.say_goodbye(cx);
         // Where the last word was the peer's, or it has fallen silent, there is nothing that it could miss. It has not where the wait was

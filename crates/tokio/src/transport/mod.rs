@@ -96,6 +96,11 @@ impl Transport {
         }
     }
 
+    /// Has the connection reset when it is dropped.
+    pub(crate) fn reset(&mut self) {
+        self.tcp.reset();
+    }
+
     /// Closes our side behind what was written.
     pub(crate) fn close(&mut self) {
         self.tcp.close();

@@ -1,5 +1,7 @@
 //! What the session puts out: looked at line by line, and taken as the peer of the scenario reads.
 
+use ehlo_server::Questions;
+
 use super::{Bare, Cause, LoggedReply};
 use crate::script::Seen;
 use crate::splits::Reading;
@@ -60,6 +62,10 @@ impl Bare<'_> {
         self.ensure(line.len() <= 512 || line.starts_with(b"334 "), "a reply line of 512 octets at the most")?;
         self.ensure(!self.closed, "no output after the end")?;
         let text = line.strip_suffix(b"\r\n").unwrap_or_default();
+        if self.scenario.config.questions.contains(Questions::OVERRIDE) {
+            // It may be anything, and is the session's own only in part.
+            return self.see(&Seen::Reply(String::from_utf8_lossy(text).into_owned())).map(|_| ());
+        }
         // The session's own replies are ASCII; the application's may name addresses that are not (RFC 6531 §3.7.4).
         let utf8 = self.foreign && std::str::from_utf8(text).is_ok();
         self.ensure(

@@ -42,6 +42,7 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("lost-question-about-a-connection", LOST),
     ("lost-question-about-ehlo", LOST),
     ("lost-questions", LOST),
+    ("lost-question-whether-to-override", LOST),
     ("starttls-unavailable", ALWAYS),
     ("smtp-answers-for-each-recipient", ONE),
     ("auth-empty-initial-response", MECHANISM),

@@ -1,7 +1,7 @@
 //! The lines that tell what is done, and what has to happen.
 
 use ehlo_server::codec::{EnhancedCode, Priority, Reply, ReplyCode};
-use ehlo_server::{RecipientAnswer, Shutdown};
+use ehlo_server::{Override, RecipientAnswer, Shutdown};
 
 use super::reason::{parse_abort, parse_close};
 use super::settings::{duration, number};
@@ -111,9 +111,27 @@ fn parse_verdict(text: &str) -> Result<Verdict, String> {
         "accept-with" => Ok(Verdict::AcceptWith(parse_server_reply(rest)?)),
         "reject" => Ok(Verdict::Reject(parse_server_reply(rest)?)),
         "defer" => Ok(Verdict::Defer(parse_server_reply(rest)?)),
+        "override" => parse_override(rest).map(Verdict::Override),
         "each" => rest.split(" | ").map(parse_part).collect::<Result<_, _>>().map(Verdict::Each),
         _ => Err(format!("there is no answer {word}")),
     }
+}
+
+/// What is done instead: `say REPLY`, `octets "text"`, `silence` or `usual`, behind `obey`, `close` or both.
+fn parse_override(text: &str) -> Result<Override, String> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Ok(match word {
+        "obey" => parse_override(rest)?.obey(),
+        "close" => parse_override(rest)?.close(),
+        "say" => Override::reply(parse_server_reply(rest)?),
+        "octets" => {
+            let text = rest.strip_prefix('"').and_then(|r| r.strip_suffix('"')).ok_or("octets need \"text\"")?;
+            Override::octets(unescape(text)?)
+        }
+        "silence" if rest.is_empty() => Override::silence(),
+        "usual" if rest.is_empty() => Override::usual(),
+        _ => return Err(format!("nothing is overridden by {text}")),
+    })
 }
 
 /// The answer for one recipient.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ehlo_server::codec::{Priority, Reply};
-use ehlo_server::{AbortReason, CloseReason, Config, RecipientAnswer, Shutdown};
+use ehlo_server::{AbortReason, CloseReason, Config, Override, RecipientAnswer, Shutdown};
 
 use self::line::{parse_line, sent};
 pub(crate) use self::reason::{show_abort, show_close};
@@ -109,6 +109,8 @@ pub(crate) enum Verdict {
     Fail,
     /// One for each recipient.
     Each(Vec<RecipientAnswer>),
+    /// To a question whether to override.
+    Override(Override),
     /// By an `answer` line further down.
     Later,
     /// The question is lost, and nobody notices.

@@ -93,6 +93,7 @@ impl Scenario {
             "data-rate" => limits.data_rate = number(value)?,
             "flush-timeout" => timeouts.flush = duration(value)?,
             "answer-timeout" => timeouts.answer = duration(value)?,
+            "override-answer-timeout" => timeouts.override_answer = duration(value)?,
             "commit-timeout" => timeouts.commit = duration(value)?,
             "sink-timeout" => timeouts.sink = duration(value)?,
             "handshake-timeout" => timeouts.handshake = duration(value)?,
@@ -143,6 +144,7 @@ fn questions(text: &str) -> Result<Questions, String> {
             "rcpt" => Questions::RCPT,
             "data" => Questions::DATA,
             "vrfy" => Questions::VRFY,
+            "override" => Questions::OVERRIDE,
             _ => return Err(format!("there is no question {name}")),
         };
         Ok(set | one)

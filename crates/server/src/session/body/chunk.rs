@@ -19,6 +19,13 @@ pub(in crate::session) struct Chunk {
     astray: Option<State>,
 }
 
+impl Chunk {
+    /// One that is read over.
+    pub(in crate::session) fn thrown_away(size: u64, last: bool, astray: Option<State>) -> Self {
+        Self { decoder: ChunkDecoder::new(size), last, astray }
+    }
+}
+
 impl Session {
     /// BDAT, which the table allows or refuses.
     pub(in crate::session) fn bdat(
@@ -48,6 +55,7 @@ impl Session {
         self.source = Source::Chunk(chunk);
         if state == State::Recipients {
             (self.size, self.refused) = (0, 0);
+            self.pace = Pace::begin(now, 0);
         } else if size == 0 && !last && self.temper.idle_command() {
             return self.close_with(now, &replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
         }
@@ -56,6 +64,10 @@ impl Session {
             self.refuse_chunk(now, Some(replies::TOO_LARGE));
         } else if state == State::Chunks {
             self.go_on_with_body(now);
+            if self.asks_override() && self.has_whole_chunk() {
+                // Nothing comes behind the answer that would have it looked at.
+                self.end_body(now);
+            }
         } else if self.config.questions.contains(Questions::DATA) {
             let token = self.ask(now, Kind::Data);
             self.events.push(Event::Ask(Question::Data(DataToken(token))));
