@@ -44,9 +44,13 @@ impl Recipe {
     }
 }
 
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/guide").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn recipes() -> Vec<Recipe> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/guide/cookbook.md");
-    let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let page = page("cookbook.md");
     let (mut recipes, mut code, mut open) = (Vec::<Recipe>::new(), 0, None::<String>);
     for line in page.lines() {
         if let Some(text) = &mut open {
@@ -253,4 +257,78 @@ async fn each_code_can_be_said_at_each_stage() {
             assert_eq!(said, format!("{code} This and nothing else\r\n"), "{stage}");
         }
     }
+}
+
+/// The texts of a page that are set as rules.
+fn blocks(page: &str) -> Vec<String> {
+    page.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
+}
+
+#[test]
+fn the_rules_on_the_page_of_rules_can_be_read_and_each_can_be_reached() {
+    let blocks = blocks(&page("rules.md"));
+    assert!(blocks.len() >= 4, "{blocks:?}");
+    for block in blocks {
+        assert!(!Rules::from_toml(&block).unwrap_or_else(|error| panic!("{block}\n{error}")).is_empty());
+        let remarks = Rules::remarks(&block).unwrap();
+        assert!(remarks.iter().all(|remark| !remark.text.contains("never")), "{remarks:?}");
+    }
+}
+
+/// The rules in the table of what `smtp-sink` does, each as a text and its stage.
+fn sink_rules() -> Vec<(String, String)> {
+    let page = page("rules.md");
+    let rows = page.lines().skip_while(|line| !line.starts_with("| `smtp-sink` |")).skip(2);
+    let mut rules = Vec::new();
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let here = row.rsplit(" | ").next().unwrap_or_default();
+        let mut stage = None;
+        for key in here.split('`').skip(1).step_by(2) {
+            if let Some(name) = key.strip_prefix("stage = ") {
+                stage = Some(name.trim_matches('"').to_owned());
+            } else if let (Some(stage), true) = (&stage, key.contains(" = ")) {
+                rules.push((format!("[[rule]]\nstage = \"{stage}\"\n{key}\n"), stage.clone()));
+            }
+        }
+    }
+    rules
+}
+
+#[tokio::test]
+async fn the_rules_for_what_smtp_sink_does_do_it() {
+    let rules = sink_rules();
+    assert!(rules.len() >= 9, "{rules:?}");
+    for (rule, stage) in rules {
+        assert!(Rules::from_toml(&rule).is_ok(), "{rule}");
+        if let Some(reply) = rule.lines().find_map(|line| line.strip_prefix("reply = ")) {
+            check(&rule, &stage, reply.trim_matches('"')).await.unwrap_or_else(|error| panic!("{error}"));
+        } else if rule.contains("disconnect") {
+            assert_eq!(said(&rule, &stage).await, (String::new(), true), "{rule}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_can_be_refused_before_it_has_come() {
+    let page = page("rules.md");
+    let rule = page.split("{#before-the-message}").nth(1).map(blocks).unwrap_or_default().swap_remove(0);
+    let (address, server) = serve(&rule).await;
+    let (mut stream, mut rest) = (TcpStream::connect(address).await.unwrap(), Vec::new());
+    reply(&mut stream, &mut rest).await;
+    for line in way_to("data") {
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let said = reply(&mut stream, &mut rest).await;
+        assert!(said.starts_with(if line == "DATA\r\n" { "354" } else { "250" }), "{said}");
+    }
+    assert_eq!(reply(&mut stream, &mut rest).await, "550 5.3.0 Error: command failed\r\n");
+    assert_eq!(reply(&mut stream, &mut rest).await, "");
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_client_can_be_offered_other_keywords() {
+    let page = page("rules.md");
+    let rule = page.split("{#other-keywords}").nth(1).map(blocks).unwrap_or_default().swap_remove(0);
+    let expected = "250-mx.example\r\n250-SIZE 1000000\r\n250 AUTH PLAIN LOGIN\r\n";
+    assert_eq!(said(&rule, "ehlo").await, (expected.to_owned(), false));
 }

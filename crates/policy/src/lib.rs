@@ -6,3 +6,8 @@
 pub mod rules;
 
 pub use rules::{Rule, Ruled, Rules};
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

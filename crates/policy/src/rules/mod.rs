@@ -8,14 +8,14 @@
 //!
 //! let rules = Rules::from_toml(
 //!     r#"
-//!     # The first attempt of each sender at each recipient is put off.
+//!     ## The first attempt of each sender at each recipient is put off.
 //!     [[rule]]
 //!     stage = "rcpt"
 //!     per = ["client", "sender", "recipient"]
 //!     first = 1
 //!     reply = "450 4.7.1 Greylisted"
 //!
-//!     # Each tenth message is stored, and its client never knows.
+//!     ## Each tenth message is stored, and its client never knows.
 //!     [[rule]]
 //!     stage = "message"
 //!     every = 10

@@ -6,6 +6,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;
+mod intervention;
 mod proxy;
 
 use std::io::{ErrorKind, Write as _};
