@@ -150,7 +150,7 @@ impl Server {
                     self.drain(now);
                     // A message that has become too large by the same piece is given up.
                     if self.incoming.is_some() {
-                        self.pause(now);
+                        self.pause_as(now, Op::PauseBehind);
                         break;
                     }
                 }
@@ -339,7 +339,11 @@ impl Server {
 
     /// The sink takes no more for now.
     pub fn pause(&mut self, now: Instant) {
-        self.record(now, || Op::Pause);
+        self.pause_as(now, Op::Pause);
+    }
+
+    fn pause_as(&mut self, now: Instant, op: Op) {
+        self.record(now, || op);
         self.say("sink pauses".into());
         self.session.body_paused(now);
         // A message that was refused in the meantime is not paused.

@@ -310,6 +310,9 @@ impl Talker {
                 self.asked = (out.is_empty() && self.certain).then_some(Asked::Sender);
                 out.extend_from_slice(b"MAIL FROM:");
                 out.extend_from_slice(if chance == 0 { "<>" } else { words::path(rng) }.as_bytes());
+                if rng.percent(self.manners.chunk / 4) {
+                    out.extend_from_slice(b" BODY=BINARYMIME");
+                }
                 words::params(rng, out);
                 self.stand = Stand::Sender;
             }
@@ -383,14 +386,22 @@ impl Talker {
 
     /// BDAT with its chunk. Nearly always as long as it says.
     fn chunk(&mut self, rng: &mut Rng, out: &mut Vec<u8>) {
-        let alone = out.is_empty() && self.stand == Stand::Recipients;
+        let first = self.stand == Stand::Recipients;
+        let alone = out.is_empty() && first;
         let mut octets = Vec::new();
+        // The CR and LF of one line end may be in two chunks.
+        if !first && rng.percent(20) {
+            octets.push(b'\n');
+        }
         if !rng.percent(10) {
             self.serial += 1;
             octets.extend_from_slice(format!("Serial: {}\r\n", self.serial).as_bytes());
             words::body(rng, &mut octets);
         }
         let last = rng.percent(50);
+        if !last && rng.percent(20) {
+            octets.push(b'\r');
+        }
         let wrong = rng.percent(3);
         let said = if wrong { rng.below(2 * octets.len() + 2) } else { octets.len() };
         out.extend_from_slice(format!("BDAT {said}{}\r\n", if last { " LAST" } else { "" }).as_bytes());

@@ -29,6 +29,8 @@ pub enum Op {
     Shutdown(Shutdown),
     /// The sink takes no more.
     Pause,
+    /// The same, right behind a piece: the session has not seen whether the message, or the chunk, ends there.
+    PauseBehind,
     /// The sink takes more.
     Resume,
     /// The sink has failed.
@@ -71,8 +73,7 @@ pub fn replay(server: &Server, peer: Peer, mut cut: Cut) {
     let mut again = Server::new(server.start, std::sync::Arc::clone(&server.config), peer);
     let ops = server.ops.as_deref().expect("the run was recorded");
     for (at, (now, op)) in ops.iter().enumerate() {
-        // The sink pauses or fails right behind a piece, before the session can see that it was the last of a chunk.
-        let stops = matches!(ops.get(at + 1), Some((_, Op::Pause | Op::Fail)));
+        let stops = matches!(ops.get(at + 1), Some((_, Op::PauseBehind)));
         match op {
             Op::Input(bytes) => again.give_cut(*now, bytes, stops, &mut cut),
             op => again.apply(*now, op),
@@ -107,7 +108,7 @@ impl Server {
             Op::Eof => self.eof(now),
             Op::Reset => self.reset(now),
             Op::Shutdown(how) => self.shutdown(now, *how),
-            Op::Pause => self.pause(now),
+            Op::Pause | Op::PauseBehind => self.pause(now),
             Op::Resume => self.resume(now),
             Op::Fail => self.fail_body(now),
             Op::Handshaken(how) => self.handshaken(now, *how),
