@@ -9,6 +9,7 @@ use ehlo_server::codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, 
 use ehlo_server::{EnvelopeView, Questions, TlsInfo};
 
 use crate::auth::Authenticator;
+use crate::notes::Notes;
 use crate::sink::BodySink;
 use crate::store::Store;
 
@@ -67,6 +68,8 @@ pub struct Context<'a> {
     pub envelope: EnvelopeView<'a>,
     /// The TLS that the connection is inside of.
     pub tls: Option<&'a TlsInfo>,
+    /// What the policy remembers of this connection.
+    pub notes: &'a Notes,
 }
 
 /// EHLO or HELO.
