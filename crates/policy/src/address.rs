@@ -37,7 +37,8 @@ pub(crate) fn compose(local_key: &str, domain_key: &str) -> Option<MailboxBuf> {
     if let Ok(plain) = format!("{local_key}@{domain}").parse() {
         return Some(plain);
     }
-    let quoted: String = local_key.chars().flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    let quoted: String =
+        local_key.chars().flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
     format!("\"{quoted}\"@{domain}").parse().ok()
 }
 
@@ -59,7 +60,14 @@ mod tests {
 
     #[test]
     fn a_key_becomes_the_address_again() {
-        for text in ["ada@example.org", "\"a b\"@example.org", "\"a\\\"b\\\\c\"@example.org", "\"a@b\"@c.example", "ada@[IPv6:::1]", "ada@[192.0.2.1]"] {
+        for text in [
+            "ada@example.org",
+            "\"a b\"@example.org",
+            "\"a\\\"b\\\\c\"@example.org",
+            "\"a@b\"@c.example",
+            "ada@[IPv6:::1]",
+            "ada@[192.0.2.1]",
+        ] {
             let mailbox = Mailbox::parse_utf8(text).unwrap();
             let made = compose(&local_key(mailbox), &domain_key(mailbox.domain())).unwrap();
             assert_eq!(key(made.as_str()), key(text), "{text}");
@@ -69,7 +77,12 @@ mod tests {
 
     #[test]
     fn ways_over_other_hosts_are_seen() {
-        for (text, route) in [("user%remote@here", true), ("remote!user@here", true), ("\"user@remote\"@here", true), ("user+tag@here", false)] {
+        for (text, route) in [
+            ("user%remote@here", true),
+            ("remote!user@here", true),
+            ("\"user@remote\"@here", true),
+            ("user+tag@here", false),
+        ] {
             assert_eq!(has_route(&local_key(Mailbox::parse(text).unwrap())), route, "{text}");
         }
     }

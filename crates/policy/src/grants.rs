@@ -25,7 +25,8 @@ const MAX_GRANTS: usize = 20_000;
 const FRESH: Duration = Duration::from_millis(500);
 
 /// The first line of a file that [`grant`] writes.
-const HEADER: &str = "# Addresses that may relay, each with the end of that in seconds since 1970. Written by `ehlo grant`.\n";
+const HEADER: &str =
+    "# Addresses that may relay, each with the end of that in seconds since 1970. Written by `ehlo grant`.\n";
 
 /// What a file grants.
 #[derive(Debug)]
@@ -46,11 +47,6 @@ struct State {
 impl Grants {
     pub(crate) fn new(path: &Path, longest: Duration) -> Self {
         Self { path: path.to_owned(), longest, state: Mutex::default() }
-    }
-
-    /// Whether it is that file, with that limit.
-    pub(crate) fn is_of(&self, path: &Path, longest: Duration) -> bool {
-        self.path == path && self.longest == longest
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -219,9 +215,14 @@ mod tests {
         grant(&path, ip("192.0.2.7"), 30 * MINUTE, now).unwrap();
         grant(&path, ip("::ffff:192.0.2.8"), 10 * MINUTE, now).unwrap();
         let grants = read(&path);
-        for (address, minutes, allowed) in
-            [("192.0.2.7", 0, true), ("192.0.2.7", 29, true), ("192.0.2.7", 30, false), ("192.0.2.8", 9, true), ("::ffff:192.0.2.8", 10, false), ("192.0.2.9", 0, false)]
-        {
+        for (address, minutes, allowed) in [
+            ("192.0.2.7", 0, true),
+            ("192.0.2.7", 29, true),
+            ("192.0.2.7", 30, false),
+            ("192.0.2.8", 9, true),
+            ("::ffff:192.0.2.8", 10, false),
+            ("192.0.2.9", 0, false),
+        ] {
             assert_eq!(grants.allow(ip(address), now + minutes * MINUTE), allowed, "{address} after {minutes} minutes");
         }
         // Another grant throws out those that are over, makes one longer, and takes one back.

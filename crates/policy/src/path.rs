@@ -15,7 +15,8 @@ pub(crate) fn component(text: &str) -> String {
     }
     let mut name = String::with_capacity(text.len());
     for (index, byte) in text.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'=') || (byte == b'.' && index > 0);
+        let plain =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'=') || (byte == b'.' && index > 0);
         if plain {
             name.push(char::from(byte));
         } else {
@@ -57,7 +58,8 @@ impl Template {
 
     /// The folder of a mailbox; `None` if the file system has no name that is so long.
     pub(crate) fn fill(&self, domain_key: &str, local_key: &str) -> Option<PathBuf> {
-        let path = PathBuf::from(self.0.replace("{domain}", &component(domain_key)).replace("{local}", &component(local_key)));
+        let path =
+            PathBuf::from(self.0.replace("{domain}", &component(domain_key)).replace("{local}", &component(local_key)));
         path.components().all(|part| part.as_os_str().len() <= MAX_NAME).then_some(path)
     }
 

@@ -62,11 +62,7 @@ impl fmt::Debug for Places {
 impl Places {
     /// Adds a kind, in place of one of that name if there is one: `KIND:REST` is made by that function of `REST`. It is called once for
     /// each name, when a file is put into force, and may block.
-    pub fn add(
-        &mut self,
-        kind: &str,
-        make: impl Fn(&str) -> Result<Arc<dyn Place>, String> + Send + Sync + 'static,
-    ) {
+    pub fn add(&mut self, kind: &str, make: impl Fn(&str) -> Result<Arc<dyn Place>, String> + Send + Sync + 'static) {
         self.kinds.insert(kind.to_owned(), Arc::new(make));
     }
 

@@ -149,7 +149,8 @@ impl Plan {
     pub(crate) fn adopt(&mut self, old: &Self) {
         for rule in &mut self.rates {
             let same = |other: &&RateRule| {
-                (other.of, other.per, other.limit, other.max_entries) == (rule.of, rule.per, rule.limit, rule.max_entries)
+                (other.of, other.per, other.limit, other.max_entries)
+                    == (rule.of, rule.per, rule.limit, rule.max_entries)
             };
             if let Some(same) = old.rates.iter().find(same)
                 && self.prefixes == old.prefixes

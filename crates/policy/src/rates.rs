@@ -157,7 +157,11 @@ mod tests {
         buckets.charge(start, &1, 250);
         assert_eq!(buckets.look(start, &1, 1), Err(Duration::from_millis(1510)));
         assert_eq!(buckets.look(start + Duration::from_millis(1510), &1, 1), Ok(()));
-        assert_eq!(buckets.look(start + 9 * SECOND, &1, 100_000), Ok(()), "a full bucket gives more than it holds, once");
+        assert_eq!(
+            buckets.look(start + 9 * SECOND, &1, 100_000),
+            Ok(()),
+            "a full bucket gives more than it holds, once"
+        );
     }
 
     #[test]

@@ -29,17 +29,11 @@ impl Amount {
     }
 
     const fn plus(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_add(other.bytes),
-            messages: self.messages.saturating_add(other.messages),
-        }
+        Self { bytes: self.bytes.saturating_add(other.bytes), messages: self.messages.saturating_add(other.messages) }
     }
 
     const fn minus(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_sub(other.bytes),
-            messages: self.messages.saturating_sub(other.messages),
-        }
+        Self { bytes: self.bytes.saturating_sub(other.bytes), messages: self.messages.saturating_sub(other.messages) }
     }
 }
 
@@ -144,7 +138,13 @@ impl Usage {
     }
 
     /// Reserves room for what is about to be delivered; gives whether there is any, or has to be counted first.
-    pub(crate) fn reserve(self: &Arc<Self>, now: Instant, holder: &Arc<Holder>, more: Amount, quota: &Quota) -> Result<Reservation, Room> {
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        now: Instant,
+        holder: &Arc<Holder>,
+        more: Amount,
+        quota: &Quota,
+    ) -> Result<Reservation, Room> {
         let mut accounts = self.lock();
         let account = accounts.entry(Arc::clone(holder)).or_default();
         let Some(counted) = account.counted else { return Err(Room::Unknown) };

@@ -96,7 +96,8 @@ pub(crate) struct Users {
 impl Users {
     /// Without anybody yet.
     pub(crate) fn new(mechanisms: Vec<Mechanism>, secret: Option<Secret>, max_verifications: usize) -> Self {
-        let nobody = ScramCredentials::derive(ScramHash::Sha256, "nobody", &[0; SALT], 1).expect("a password and a salt");
+        let nobody =
+            ScramCredentials::derive(ScramHash::Sha256, "nobody", &[0; SALT], 1).expect("a password and a salt");
         Self {
             mechanisms,
             secret,
@@ -135,7 +136,8 @@ impl Users {
     /// Whether the file has to be looked at before anybody is looked up.
     fn is_stale(&self, now: Instant) -> bool {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.as_ref().is_some_and(|file| file.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= FRESH))
+        file.as_ref()
+            .is_some_and(|file| file.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= FRESH))
     }
 
     /// Reads the file if it has changed. One that is wrong changes nothing. Blocks.

@@ -32,9 +32,8 @@ impl Checker<'_> {
         let store = &self.file.store;
         let max_bytes = store.max_bytes.as_ref().map(|bytes| bytes.get_ref().0);
         let quota_reply = self.code(store.quota_reply.as_ref(), 452, &[452, 552], "the reply of a full mailbox");
-        let total = max_bytes.map(|bytes| {
-            (Arc::new(Holder::Roots(roots.clone())), Quota { bytes: Some(bytes), messages: None })
-        });
+        let total = max_bytes
+            .map(|bytes| (Arc::new(Holder::Roots(roots.clone())), Quota { bytes: Some(bytes), messages: None }));
         let prefixes = self.prefixes();
         let relay = self.relay();
         let server = &self.file.server;
@@ -68,7 +67,7 @@ impl Checker<'_> {
     }
 
     fn accept_all(&mut self) -> Option<usize> {
-        let given = self.file.accept_all.as_ref().filter(|all| *all.get_ref())?;
+        self.file.accept_all.as_ref().filter(|all| *all.get_ref())?;
         let file = self.file;
         for (name, span) in [
             ("domain", file.domain.first().map(|it| it.get_ref().name.span())),
@@ -87,18 +86,14 @@ impl Checker<'_> {
             Some(place) => self.shared_place(place),
             None => Some(self.place_number("discard".to_owned())),
         }
-        .or_else(|| {
-            // Told already, unless there was nothing to tell.
-            self.missing(given.span(), "there is no place for all mail", "add [store] place = \"...\"");
-            None
-        })
     }
 
     fn relay(&mut self) -> RelayRules {
         let given = &self.file.relay;
-        let denied = given.denied.as_ref().map(|code| {
-            self.code(Some(code), 550, &[550, 554, 530, 450, 451], "the reply to who may not relay")
-        });
+        let denied = given
+            .denied
+            .as_ref()
+            .map(|code| self.code(Some(code), 550, &[550, 554, 530, 450, 451], "the reply to who may not relay"));
         if denied == Some(530) && self.file.auth.is_none() && self.file.grants.is_none() {
             let span = given.denied.as_ref().map_or(0..0, At::span);
             self.missing(span, "530 asks for authentication, and nobody can authenticate", "add [auth], or write 550");
@@ -109,11 +104,7 @@ impl Checker<'_> {
                 self.problem(net.span(), "that is everybody: an open relay", "name your own networks");
             }
         }
-        RelayRules {
-            networks,
-            authenticated: given.authenticated.as_ref().is_none_or(|yes| *yes.get_ref()),
-            denied,
-        }
+        RelayRules { networks, authenticated: given.authenticated.as_ref().is_none_or(|yes| *yes.get_ref()), denied }
     }
 
     fn grants(&mut self) -> Option<Arc<Grants>> {
@@ -177,7 +168,11 @@ impl Checker<'_> {
             let tokens = |checker: &mut Self, value: &At<Bytes>| {
                 let count = value.get_ref().0;
                 if count == 0 || count > MAX_TOKENS {
-                    checker.problem(value.span(), format!("{count} is out of range"), format!("write 1 to {MAX_TOKENS}"));
+                    checker.problem(
+                        value.span(),
+                        format!("{count} is out of range"),
+                        format!("write 1 to {MAX_TOKENS}"),
+                    );
                 }
                 count.max(1)
             };
@@ -191,7 +186,11 @@ impl Checker<'_> {
             };
             let reply = self.code(given.reply.as_ref(), default, allowed, "the reply of this rate");
             if of == Measure::Connections && per != Per::Network {
-                self.problem(given.per.span(), "who connects has neither a sender nor a user yet", "write per = \"network\"");
+                self.problem(
+                    given.per.span(),
+                    "who connects has neither a sender nor a user yet",
+                    "write per = \"network\"",
+                );
             }
             if per == Per::User && self.file.auth.is_none() {
                 self.missing(given.per.span(), "nobody can authenticate", "add [auth]");
@@ -234,7 +233,8 @@ impl Checker<'_> {
             let Some((key, domain)) = self.sender(&given.address) else { continue };
             // RFC 2505 §2.6.2: reports and lists come back to those who sent them.
             if directory.domains.contains_key(&domain) {
-                let what = format!("{domain} is a domain of this server, whose senders must not be refused (RFC 2505 §2.6.2)");
+                let what =
+                    format!("{domain} is a domain of this server, whose senders must not be refused (RFC 2505 §2.6.2)");
                 self.problem(given.address.span(), what, "refuse clients instead: [[client]]");
             }
             if refused.insert(key, reply).is_some() {
@@ -261,13 +261,21 @@ impl Checker<'_> {
     /// An address or `@DOMAIN`, with its domain.
     fn sender(&mut self, text: &At<String>) -> Option<(String, String)> {
         let found = match text.get_ref().strip_prefix('@') {
-            Some(domain) => Domain::parse_utf8(domain).ok().map(domain_key).map(|domain| (format!("@{domain}"), domain)),
-            None => text.get_ref().parse::<MailboxBuf>().ok().map(|mailbox| {
-                (mailbox_key(mailbox.as_mailbox()), domain_key(mailbox.as_mailbox().domain()))
-            }),
+            Some(domain) => {
+                Domain::parse_utf8(domain).ok().map(domain_key).map(|domain| (format!("@{domain}"), domain))
+            }
+            None => text
+                .get_ref()
+                .parse::<MailboxBuf>()
+                .ok()
+                .map(|mailbox| (mailbox_key(mailbox.as_mailbox()), domain_key(mailbox.as_mailbox().domain()))),
         };
         if found.is_none() {
-            self.problem(text.span(), format!("{:?} is no sender", text.get_ref()), "write local@domain, or @domain for all of it");
+            self.problem(
+                text.span(),
+                format!("{:?} is no sender", text.get_ref()),
+                "write local@domain, or @domain for all of it",
+            );
         }
         found
     }
@@ -284,9 +292,14 @@ impl Checker<'_> {
             let loopback: ehlo_tokio::Network = "127.0.0.0/8".parse().expect("it is a network");
             for answer in &given.answers {
                 let first = answer.get_ref().0.to_string();
-                let inside = first.split('/').next().and_then(|ip| ip.parse().ok()).is_some_and(|ip| loopback.contains(ip));
+                let inside =
+                    first.split('/').next().and_then(|ip| ip.parse().ok()).is_some_and(|ip| loopback.contains(ip));
                 if !inside {
-                    self.problem(answer.span(), "a list answers within 127.0.0.0/8 (RFC 5782 §2.1)", "write such addresses");
+                    self.problem(
+                        answer.span(),
+                        "a list answers within 127.0.0.0/8 (RFC 5782 §2.1)",
+                        "write such addresses",
+                    );
                 }
             }
             match Domain::parse(given.zone.get_ref()) {
@@ -298,7 +311,11 @@ impl Checker<'_> {
                     at: given.at,
                     reply,
                 }),
-                _ => self.problem(given.zone.span(), format!("{:?} is no zone of a list", given.zone.get_ref()), "write a domain"),
+                _ => self.problem(
+                    given.zone.span(),
+                    format!("{:?} is no zone of a list", given.zone.get_ref()),
+                    "write a domain",
+                ),
             }
         }
         rules

@@ -71,7 +71,11 @@ impl<'f> Checker<'f> {
         match Domain::parse_utf8(name.get_ref()) {
             Ok(domain) => Some(domain_key(domain)),
             Err(error) => {
-                self.problem(name.span(), format!("{:?} is no domain: {error}", name.get_ref()), "write a domain, or an address in brackets");
+                self.problem(
+                    name.span(),
+                    format!("{:?} is no domain: {error}", name.get_ref()),
+                    "write a domain, or an address in brackets",
+                );
                 None
             }
         }
@@ -82,7 +86,11 @@ impl<'f> Checker<'f> {
             Ok(mailbox) => Some(mailbox),
             Err(error) => {
                 let error: ehlo_tokio::ehlo_server::codec::PathFault = error;
-                self.problem(text.span(), format!("{:?} is no address: {error}", text.get_ref()), "write it as local@domain");
+                self.problem(
+                    text.span(),
+                    format!("{:?} is no address: {error}", text.get_ref()),
+                    "write it as local@domain",
+                );
                 None
             }
         }
@@ -98,7 +106,11 @@ impl<'f> Checker<'f> {
             }
             if given.takes_no_mail {
                 if !given.mailboxes.is_empty() || given.catch_all.is_some() || given.place.is_some() {
-                    self.problem(given.name.span(), format!("{key} takes no mail, so there can be nothing in it"), "leave out takes_no_mail, or the rest");
+                    self.problem(
+                        given.name.span(),
+                        format!("{key} takes no mail, so there can be nothing in it"),
+                        "leave out takes_no_mail, or the rest",
+                    );
                 }
                 names.directory.null_domains.insert(key);
                 continue;
@@ -110,7 +122,11 @@ impl<'f> Checker<'f> {
                     let mut chars = text.get_ref().chars();
                     let first = chars.next();
                     if chars.next().is_some() || first.is_some_and(|c| c.is_alphanumeric() || c.is_control()) {
-                        self.problem(text.span(), "a subaddress begins with one character that is no letter or digit", "write \"+\", or \"\" for none");
+                        self.problem(
+                            text.span(),
+                            "a subaddress begins with one character that is no letter or digit",
+                            "write \"+\", or \"\" for none",
+                        );
                     }
                     first
                 }
@@ -128,7 +144,11 @@ impl<'f> Checker<'f> {
                 Some(rest) => match Domain::parse_utf8(rest) {
                     Ok(domain) if !domain.is_literal() => Some(format!("*.{}", domain_key(domain))),
                     _ => {
-                        self.problem(given.domain.span(), format!("{text:?} names no domains"), "write a domain, *.DOMAIN, or *");
+                        self.problem(
+                            given.domain.span(),
+                            format!("{text:?} names no domains"),
+                            "write a domain, *.DOMAIN, or *",
+                        );
                         None
                     }
                 },
@@ -136,14 +156,26 @@ impl<'f> Checker<'f> {
             };
             let place = self.shared_place(&given.place);
             if given.open && key.as_deref() == Some("*") {
-                self.problem(given.domain.span(), "a route for all domains that is open to anybody is an open relay", "leave out open, or name domains");
+                self.problem(
+                    given.domain.span(),
+                    "a route for all domains that is open to anybody is an open relay",
+                    "leave out open, or name domains",
+                );
             }
             let (Some(key), Some(place)) = (key, place) else { continue };
             if names.domains.contains_key(&key) || names.directory.null_domains.contains(&key) {
-                self.problem(given.domain.span(), format!("no route is needed to {key}, which is a domain of this server"), "leave out the route, or the domain");
+                self.problem(
+                    given.domain.span(),
+                    format!("no route is needed to {key}, which is a domain of this server"),
+                    "leave out the route, or the domain",
+                );
             }
             if names.directory.routes.insert(key, Route { place, open: given.open }).is_some() {
-                self.problem(given.domain.span(), format!("there is a route for {text} already"), "leave one of them out");
+                self.problem(
+                    given.domain.span(),
+                    format!("there is a route for {text} already"),
+                    "leave one of them out",
+                );
             }
         }
     }
@@ -157,7 +189,11 @@ impl<'f> Checker<'f> {
             let Some(address) = self.address(&given.address) else { continue };
             let (local, domain) = (local_key(address.as_mailbox()), domain_key(address.as_mailbox().domain()));
             if !names.domains.contains_key(&domain) {
-                self.missing(given.address.span(), format!("{domain} is no domain of this server"), "add it as a [[domain]]");
+                self.missing(
+                    given.address.span(),
+                    format!("{domain} is no domain of this server"),
+                    "add it as a [[domain]]",
+                );
                 continue;
             }
             if special.insert(mailbox_key(address.as_mailbox()), given).is_some() {
@@ -184,7 +220,11 @@ impl<'f> Checker<'f> {
         for (local, domain, span) in all {
             let key = format!("{local}@{domain}");
             let Some(address) = compose(&local, &domain) else {
-                self.problem(span, format!("{local:?} is no local part of an address"), "write what stands before the @");
+                self.problem(
+                    span,
+                    format!("{local:?} is no local part of an address"),
+                    "write what stands before the @",
+                );
                 continue;
             };
             if names.nodes.contains_key(&key) {
@@ -193,9 +233,14 @@ impl<'f> Checker<'f> {
             }
             let given = special.get(&key).copied();
             let own = given.and_then(|given| given.place.as_ref()).and_then(|place| self.location(place));
-            let location = own.as_ref().or_else(|| names.domains.get(&domain).and_then(|it| it.location.as_ref())).or(default);
+            let location =
+                own.as_ref().or_else(|| names.domains.get(&domain).and_then(|it| it.location.as_ref())).or(default);
             let Some(location) = location.cloned() else {
-                self.missing(span, format!("there is no place for mail for {key}"), "add [store] place = \"maildir:...\"");
+                self.missing(
+                    span,
+                    format!("there is no place for mail for {key}"),
+                    "add [store] place = \"maildir:...\"",
+                );
                 continue;
             };
             let quota = self.quota(given);
@@ -233,7 +278,11 @@ impl<'f> Checker<'f> {
         match location {
             Location::Place(full) => {
                 if has_own_quota {
-                    self.problem(span.clone(), "what a place holds is counted in maildirs only", "give the mailbox a maildir, or leave out its quota");
+                    self.problem(
+                        span.clone(),
+                        "what a place holds is counted in maildirs only",
+                        "give the mailbox a maildir, or leave out its quota",
+                    );
                 }
                 Some(Keeps::Place(self.place_number(full.clone())))
             }
@@ -246,7 +295,11 @@ impl<'f> Checker<'f> {
                     );
                 }
                 let Some(path) = template.fill(domain, local) else {
-                    self.problem(span.clone(), "no folder can have the name of this mailbox: it is too long", "give it a place without {local} and {domain}");
+                    self.problem(
+                        span.clone(),
+                        "no folder can have the name of this mailbox: it is too long",
+                        "give it a place without {local} and {domain}",
+                    );
                     return None;
                 };
                 names.roots.push(template.root());
@@ -311,7 +364,11 @@ impl<'f> Checker<'f> {
         targets.sort();
         targets.dedup();
         if targets.len() > MAX_TARGETS {
-            self.problem(alias.address.span(), format!("the alias stands for more than {MAX_TARGETS} addresses"), "make several of it");
+            self.problem(
+                alias.address.span(),
+                format!("the alias stands for more than {MAX_TARGETS} addresses"),
+                "make several of it",
+            );
         }
         (!targets.is_empty()).then_some(Entry::List(targets, members))
     }
@@ -354,7 +411,11 @@ impl<'f> Checker<'f> {
         let Some(reading) = names.domains.get(&domain) else {
             return match names.directory.route(&domain) {
                 Some(route) => targets.push(Target::Elsewhere(route.place, to.clone())),
-                None => self.missing(span, format!("mail for {domain} has no place to go"), format!("add a [[route]] with domain = \"{domain}\"")),
+                None => self.missing(
+                    span,
+                    format!("mail for {domain} has no place to go"),
+                    format!("add a [[route]] with domain = \"{domain}\""),
+                ),
             };
         };
         if way.contains(&key) {
@@ -365,7 +426,8 @@ impl<'f> Checker<'f> {
             return self.problem(span, "too many aliases lead to each other", "name the mailboxes themselves");
         }
         let base = || {
-            let (local, _) = local_key(to.as_mailbox()).split_once(reading.subaddress?).map(|(a, b)| (a.to_owned(), b.len()))?;
+            let (local, _) =
+                local_key(to.as_mailbox()).split_once(reading.subaddress?).map(|(a, b)| (a.to_owned(), b.len()))?;
             names.nodes.get(&format!("{local}@{domain}"))
         };
         let Some((_, node)) = names.nodes.get(&key).or_else(base) else {
@@ -388,7 +450,11 @@ impl<'f> Checker<'f> {
                     self.follow(names, &next, span, way, targets);
                     way.pop();
                 }
-                Ok(next) => self.problem(span, format!("{key} has moved to {next}, and nothing is forwarded"), "name the new address"),
+                Ok(next) => self.problem(
+                    span,
+                    format!("{key} has moved to {next}, and nothing is forwarded"),
+                    "name the new address",
+                ),
                 Err(_) => {}
             },
         }
@@ -404,17 +470,30 @@ impl<'f> Checker<'f> {
             names.domains.iter().map(|(key, reading)| (key.clone(), reading.given)).collect();
         for (key, given) in domains {
             let catch_all = given.catch_all.as_ref().and_then(|text| {
-                let full = if text.get_ref().contains('@') { text.get_ref().clone() } else { format!("{}@{}", text.get_ref(), given.name.get_ref()) };
+                let full = if text.get_ref().contains('@') {
+                    text.get_ref().clone()
+                } else {
+                    format!("{}@{}", text.get_ref(), given.name.get_ref())
+                };
                 match full.parse::<MailboxBuf>() {
                     Ok(to) => self.leads_to(names, &to, text.span()),
                     Err(error) => {
-                        self.problem(text.span(), format!("{full:?} is no address: {error}"), "write a local part, or local@domain");
+                        self.problem(
+                            text.span(),
+                            format!("{full:?} is no address: {error}"),
+                            "write a local part, or local@domain",
+                        );
                         None
                     }
                 }
             });
             let Some(domain) = names.directory.domains.get_mut(&key) else { continue };
-            if postmaster.is_none() && catch_all.is_none() && given.catch_all.is_none() && !domain.entries.contains_key("postmaster") && self.file.server.postmaster.is_none() {
+            if postmaster.is_none()
+                && catch_all.is_none()
+                && given.catch_all.is_none()
+                && !domain.entries.contains_key("postmaster")
+                && self.file.server.postmaster.is_none()
+            {
                 self.missing(
                     given.name.span(),
                     format!("mail for postmaster@{key} has no place to go, and must be taken (RFC 5321 §4.5.1)"),

@@ -84,7 +84,11 @@ impl Checker<'_> {
                 400..=599 => "is none of them",
                 _ => "is no reply code",
             };
-            self.problem(value.span(), format!("{what} can't be {code}, which {why}"), format!("write {}", list.join(", ")));
+            self.problem(
+                value.span(),
+                format!("{what} can't be {code}, which {why}"),
+                format!("write {}", list.join(", ")),
+            );
             return default;
         }
         code
@@ -114,7 +118,9 @@ impl Checker<'_> {
                 self.problem(name.span(), what, "name one folder");
                 return None;
             }
-            Location::Maildir(_) => format!("maildir:{}", self.path(Path::new(&name.get_ref()["maildir:".len()..])).display()),
+            Location::Maildir(_) => {
+                format!("maildir:{}", self.path(Path::new(&name.get_ref()["maildir:".len()..])).display())
+            }
         };
         Some(self.place_number(full))
     }

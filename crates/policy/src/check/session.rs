@@ -59,7 +59,11 @@ impl Checker<'_> {
             Ok(config) => Some(config),
             Err(error) => {
                 let span = server.hostname.as_ref().map_or(0..0, At::span);
-                self.problem(span, format!("{hostname:?} is no name of a host: {error}"), "write a domain, or an address in brackets");
+                self.problem(
+                    span,
+                    format!("{hostname:?} is no name of a host: {error}"),
+                    "write a domain, or an address in brackets",
+                );
                 None
             }
         };
@@ -141,7 +145,8 @@ impl Checker<'_> {
             }
         }
         limits.transactions = given.messages.as_ref().map(|count| self.within(Some(count), 0, 1, 999_999));
-        limits.recipient_domains = given.recipient_domains.as_ref().map(|count| self.within(Some(count), 0, 1, 999_999));
+        limits.recipient_domains =
+            given.recipient_domains.as_ref().map(|count| self.within(Some(count), 0, 1, 999_999));
         limits.data_rate = self.within(given.data_rate.as_ref(), limits.data_rate, 0, 1_000_000);
         limits.bad_commands = self.within(given.bad_commands.as_ref(), limits.bad_commands, 1, 1_000_000);
         limits.idle_commands = self.within(given.idle_commands.as_ref(), limits.idle_commands, 1, 1_000_000);
@@ -162,7 +167,11 @@ impl Checker<'_> {
 
     fn below<T>(&mut self, value: &At<T>, least: &str, reference: &str) {
         let what = format!("that is less than a server has to take ({reference})");
-        self.problem(value.span(), what, format!("write {least} or more, or limits.below_rfc = true for a test of clients"));
+        self.problem(
+            value.span(),
+            what,
+            format!("write {least} or more, or limits.below_rfc = true for a test of clients"),
+        );
     }
 
     fn timeouts(&mut self, timeouts: &mut Timeouts) {
@@ -177,8 +186,20 @@ impl Checker<'_> {
             (&given.body, &mut timeouts.body, minutes(3), LONG, "RFC 5321 §4.5.3.2.5"),
             (&given.slow_body, &mut timeouts.slow_body, minutes(1), LONG, "a message takes a while"),
             (&given.flush, &mut timeouts.flush, minutes(1), LONG, "a network may be slow"),
-            (&given.answer, &mut timeouts.answer, second, minutes(5), "RFC 5321 §4.5.3.2.2: the client waits no longer"),
-            (&given.commit, &mut timeouts.commit, second, minutes(10), "RFC 5321 §4.5.3.2.6: the client waits no longer"),
+            (
+                &given.answer,
+                &mut timeouts.answer,
+                second,
+                minutes(5),
+                "RFC 5321 §4.5.3.2.2: the client waits no longer",
+            ),
+            (
+                &given.commit,
+                &mut timeouts.commit,
+                second,
+                minutes(10),
+                "RFC 5321 §4.5.3.2.6: the client waits no longer",
+            ),
             (&given.sink, &mut timeouts.sink, second, minutes(3), "RFC 5321 §4.5.3.2.5: the client waits no longer"),
             (&given.handshake, &mut timeouts.handshake, Duration::from_secs(10), LONG, "two round trips may be slow"),
         ];
@@ -204,7 +225,11 @@ impl Checker<'_> {
         let Some(given) = &self.file.tls else { return Some(None) };
         let tls = given.get_ref();
         if tls.certificates.is_empty() && !tls.self_signed {
-            self.missing(given.span(), "there is no certificate", "add certificates = [{ chain = \"...\", key = \"...\" }]");
+            self.missing(
+                given.span(),
+                "there is no certificate",
+                "add certificates = [{ chain = \"...\", key = \"...\" }]",
+            );
             return None;
         }
         let mut builder = TlsConfig::builder();
@@ -224,7 +249,11 @@ impl Checker<'_> {
                 let files = tls.certificates.iter().flat_map(|pair| [&pair.get_ref().chain, &pair.get_ref().key]);
                 let about = files.chain(&tls.client_ca).find(|path| error.file() == Some(&self.path(path.get_ref())));
                 let span = about.map_or(given.span(), At::span);
-                self.problem(span, format!("TLS can't be spoken with this: {error}"), "name files that can be read and go together");
+                self.problem(
+                    span,
+                    format!("TLS can't be spoken with this: {error}"),
+                    "name files that can be read and go together",
+                );
                 None
             }
         }
@@ -241,7 +270,11 @@ impl Checker<'_> {
         match builder.self_signed([hostname.trim_matches(['[', ']'])]) {
             Ok(builder) => Some(builder),
             Err(error) => {
-                self.problem(given.span(), format!("no certificate can be made: {error}"), "give server.hostname another value");
+                self.problem(
+                    given.span(),
+                    format!("no certificate can be made: {error}"),
+                    "give server.hostname another value",
+                );
                 None
             }
         }
@@ -254,7 +287,11 @@ impl Checker<'_> {
         _: &str,
         given: &At<crate::config::Tls>,
     ) -> Option<ehlo_tokio::tls::Builder> {
-        self.problem(given.span(), "this program can't make certificates", "name files, or build it with the feature self-signed");
+        self.problem(
+            given.span(),
+            "this program can't make certificates",
+            "name files, or build it with the feature self-signed",
+        );
         None
     }
 
@@ -289,13 +326,19 @@ impl Checker<'_> {
         };
         let auth = given.get_ref();
         if self.file.tls.is_none() && !auth.allow_plaintext {
-            self.missing(given.span(), "clients authenticate inside of TLS only, and there is none", "add [tls], or auth.allow_plaintext = true");
+            self.missing(
+                given.span(),
+                "clients authenticate inside of TLS only, and there is none",
+                "add [tls], or auth.allow_plaintext = true",
+            );
         }
         let mut mechanisms = Vec::new();
         for name in auth.mechanisms.iter().flatten() {
             use Mechanism as M;
             match Mechanism::from_name(name.get_ref().as_bytes()) {
-                Some(mechanism @ (M::ScramSha256Plus | M::ScramSha256 | M::Plain | M::Login)) => mechanisms.push(mechanism),
+                Some(mechanism @ (M::ScramSha256Plus | M::ScramSha256 | M::Plain | M::Login)) => {
+                    mechanisms.push(mechanism)
+                }
                 _ => self.problem(
                     name.span(),
                     format!("{:?} is no mechanism that a verifier is enough for", name.get_ref()),

@@ -10,8 +10,8 @@ mod read;
 mod server;
 mod values;
 
-pub use access::{Client, Dns, Dnsbl, Names, Rate, Rates, Repeats, Sender, Senders};
 pub use access::{Action, Measure, Per, Stage, Verification};
+pub use access::{Client, Dns, Dnsbl, Names, Rate, Rates, Repeats, Sender, Senders};
 pub use mail::{Alias, Domain, Grants, Mailbox, Moved, Relay, Route, Store};
 pub use problem::{Problem, Problems};
 pub use server::{Asking, Auth, Certificate, Limits, Server, Speech, Timeouts, Tls, User};

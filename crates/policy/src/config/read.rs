@@ -35,23 +35,37 @@ pub(super) fn read(text: &str) -> (ConfigFile, Vec<Problem>) {
 /// What the syntax of TOML does not allow.
 fn syntax(error: &Error) -> Problem {
     let span = error.span().unwrap_or_default();
-    Problem::new(span, format!("this is no TOML: {}", error.message().replace('\n', " ")), "see https://toml.io for its syntax")
+    Problem::new(
+        span,
+        format!("this is no TOML: {}", error.message().replace('\n', " ")),
+        "see https://toml.io for its syntax",
+    )
 }
 
 /// What fits none of the types, in words of the file and not of a program.
 fn misfit(error: &Error, span: Range<usize>) -> Problem {
     let message = error.message().trim_end();
     let names = |list: &str| list.replace('`', "").trim_start_matches("one of ").to_owned();
-    if let Some((key, expected)) = quoted(message, "unknown field `").and_then(|(key, rest)| Some((key, rest.strip_prefix(", expected ")?))) {
+    if let Some((key, expected)) =
+        quoted(message, "unknown field `").and_then(|(key, rest)| Some((key, rest.strip_prefix(", expected ")?)))
+    {
         return Problem::new(span, format!("there is no key {key} here"), format!("the keys are {}", names(expected)));
     }
-    if let Some((value, expected)) = quoted(message, "unknown variant `").and_then(|(value, rest)| Some((value, rest.strip_prefix(", expected ")?))) {
-        return Problem::new(span, format!("\"{value}\" is none of the values"), format!("they are {}", names(expected)));
+    if let Some((value, expected)) =
+        quoted(message, "unknown variant `").and_then(|(value, rest)| Some((value, rest.strip_prefix(", expected ")?)))
+    {
+        return Problem::new(
+            span,
+            format!("\"{value}\" is none of the values"),
+            format!("they are {}", names(expected)),
+        );
     }
     if let Some((key, _)) = quoted(message, "missing field `") {
         return Problem::new(span, format!("the key {key} is missing"), "add it");
     }
-    if let Some((found, expected)) = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
+    if let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    {
         return Problem::new(span, format!("this is {found}"), format!("write {expected}"));
     }
     Problem::new(span, message.to_owned(), "correct the value")
@@ -68,7 +82,8 @@ fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
     if table.iter_mut().any(|(_, value)| remove_within(value, span)) {
         return true;
     }
-    let fits = |(key, value): &(&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| key.span() == *span || value.span() == *span;
+    let fits =
+        |(key, value): &(&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| key.span() == *span || value.span() == *span;
     let found = table.iter().find(fits).map(|(key, _)| key.clone());
     found.is_some_and(|key| table.remove(&key).is_some())
 }

@@ -39,7 +39,8 @@ impl FromStr for Period {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "a time is an integer of seconds, or a text such as \"500ms\", \"30s\", \"5m\", \"1h\" or \"2d\"";
+        const WRONG: &str =
+            "a time is an integer of seconds, or a text such as \"500ms\", \"30s\", \"5m\", \"1h\" or \"2d\"";
         const FOREVER: u64 = 100 * 365 * 24 * 3600;
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let number = whole(digits).ok_or(WRONG)?;
@@ -133,7 +134,9 @@ mod tests {
         for wrong in ["", "M", "-1", "+1", "1.5M", "1 M", "1MB", "16777216T", "99999999999999999999"] {
             assert!(wrong.parse::<Bytes>().is_err(), "{wrong}");
         }
-        for (text, milliseconds) in [("500ms", 500), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000), ("1d", 86_400_000)] {
+        for (text, milliseconds) in
+            [("500ms", 500), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000), ("1d", 86_400_000)]
+        {
             assert_eq!(text.parse(), Ok(Period(Duration::from_millis(milliseconds))), "{text}");
         }
         for wrong in ["", "s", "-1s", "1", "1w", "1 s", "36501d", "99999999999999999999s"] {

@@ -111,7 +111,11 @@ impl<F: FileOps> Committing<F> {
         if self.live.repeats.may_come(now(), &key, rule.within, rule.allowed) {
             return Ok(Some((key, rule)));
         }
-        let text = if rule.reply < 500 { "Too many duplicate messages; try again later" } else { "Too many duplicate messages" };
+        let text = if rule.reply < 500 {
+            "Too many duplicate messages; try again later"
+        } else {
+            "Too many duplicate messages"
+        };
         Err(reply::reply(rule.reply, 7, 1, text))
     }
 
@@ -206,6 +210,10 @@ impl<F: FileOps> Committing<F> {
 
 /// What is said of a mailbox that has no room.
 pub(crate) fn mailbox_full(plan: &crate::plan::Plan, mailbox: &LocalMailbox) -> Reply {
-    let text = if mailbox.address.as_str().is_ascii() { format!("Mailbox <{}> is full", mailbox.address) } else { "Mailbox is full".to_owned() };
+    let text = if mailbox.address.as_str().is_ascii() {
+        format!("Mailbox <{}> is full", mailbox.address)
+    } else {
+        "Mailbox is full".to_owned()
+    };
     reply::reply(plan.quota_reply, 2, 2, text)
 }

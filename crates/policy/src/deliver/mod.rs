@@ -25,8 +25,8 @@ use ehlo_tokio::{BodySink, Commit, MessageContext, trace};
 use xxhash_rust::xxh3::Xxh3;
 
 use self::commit::Committing;
-use self::fan::Fan;
 pub(crate) use self::commit::mailbox_full;
+use self::fan::Fan;
 pub(crate) use self::files::Lasting;
 use self::files::{Folder, next_id};
 use self::local::Local;
@@ -238,7 +238,9 @@ impl<F: FileOps> BodySink for PolicySink<F> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(message) = self.message.as_deref_mut() else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        let Some(message) = self.message.as_deref_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
         let Message { local, places, fan, digest, size, .. } = message;
         let result = fan.poll_write(cx, bytes, |number, cx, bytes| match places.get_mut(number) {
             Some(place) => place.sink.poll_write(cx, bytes),

@@ -57,7 +57,8 @@ impl List {
     /// Whether an answer means that the address is listed. One outside of 127.0.0.0/8 is none of a list (RFC 5782 §2.1): the zone is gone, and
     /// somebody answers for all names that there are not.
     fn counts(&self, answer: Ipv4Addr) -> bool {
-        answer.octets()[0] == 127 && (self.answers.is_empty() || self.answers.iter().any(|net| net.contains(answer.into())))
+        answer.octets()[0] == 127
+            && (self.answers.is_empty() || self.answers.iter().any(|net| net.contains(answer.into())))
     }
 
     /// Asks about an address, and keeps the answer. Whom DNS does not know is not listed.
@@ -133,7 +134,10 @@ mod tests {
 
     #[test]
     fn a_text_cannot_end_a_line_or_fill_it() {
-        assert_eq!(sanitize("see https://bl.example/?ip=1\r\n250 ok\0\u{7f}ä"), "see https://bl.example/?ip=1??250 ok???");
+        assert_eq!(
+            sanitize("see https://bl.example/?ip=1\r\n250 ok\0\u{7f}ä"),
+            "see https://bl.example/?ip=1??250 ok???"
+        );
         assert!(sanitize(&"x".repeat(10_000)).len() <= MAX_TEXT + 3);
         assert_eq!(sanitize(" \t "), "?");
     }

@@ -25,7 +25,8 @@ impl<F: FileOps> Asker<F> {
             return Some(reply::reply(521, 3, 2, format!("{} does not accept mail", self.plan.hostname)));
         }
         let rule = self.plan.clients.iter().find(|rule| rule.network.contains(self.ip))?;
-        (rule.action == Action::Refuse).then(|| reply::reply(rule.reply, 7, 1, "Clients at your address are not welcome here"))
+        (rule.action == Action::Refuse)
+            .then(|| reply::reply(rule.reply, 7, 1, "Clients at your address are not welcome here"))
     }
 
     pub(super) fn connect(&self) -> Result<Decision, Need> {

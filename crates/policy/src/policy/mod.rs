@@ -270,7 +270,8 @@ impl<F: FileOps> Asker<F> {
         let count = self.remembered.refusals.fetch_add(1, Ordering::Relaxed);
         if count < MAX_LOGGED {
             let last = count + 1 == MAX_LOGGED;
-            let (code, enhanced) = (reply.code().get(), reply.enhanced().map(|code| code.to_string()).unwrap_or_default());
+            let (code, enhanced) =
+                (reply.code().get(), reply.enhanced().map(|code| code.to_string()).unwrap_or_default());
             tracing::info!(connection = self.connection, peer = %self.ip, helo = %self.helo, why, subject, code, %enhanced, last, "refused");
         }
         refuse(reply)

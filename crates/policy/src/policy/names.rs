@@ -1,7 +1,7 @@
 //! VRFY, EXPN and ETRN.
 
 use ehlo_tokio::Decision;
-use ehlo_tokio::ehlo_server::codec::{Mailbox, MailboxBuf, Reply, ReplyCode, EnhancedCode};
+use ehlo_tokio::ehlo_server::codec::{EnhancedCode, Mailbox, MailboxBuf, Reply, ReplyCode};
 use ehlo_tokio::store::FileOps;
 
 use super::asking::Asker;
@@ -71,7 +71,9 @@ impl<F: FileOps> Asker<F> {
     fn verify(&self, address: &MailboxBuf) -> Decision {
         let found = match self.plan.directory.find_mailbox(address.as_mailbox()) {
             Hit::Entry(Entry::Moved(new)) => told(551, (5, 1, 6), format!("User not local; please try <{new}>")),
-            Hit::Entry(Entry::Forwarded(_, new)) => told(251, (2, 1, 5), format!("User not local; will forward to <{new}>")),
+            Hit::Entry(Entry::Forwarded(_, new)) => {
+                told(251, (2, 1, 5), format!("User not local; will forward to <{new}>"))
+            }
             Hit::Entry(_) | Hit::Targets(_) => told(250, (2, 1, 5), format!("<{address}>")),
             Hit::Unknown => return refuse(reply::NO_SUCH_MAILBOX),
             Hit::SourceRoute => return refuse(reply::SOURCE_ROUTE),

@@ -130,7 +130,8 @@ impl<F: FileOps> Asker<F> {
                 Keeps::Maildir(..) => None,
             },
         };
-        let mut wanted: Vec<usize> = targets.iter().filter_map(place).filter(|&place| self.plan.is_final(place)).collect();
+        let mut wanted: Vec<usize> =
+            targets.iter().filter_map(place).filter(|&place| self.plan.is_final(place)).collect();
         wanted.sort_unstable();
         wanted.dedup();
         let mut taken = transaction.place.lock().unwrap_or_else(PoisonError::into_inner);
