@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use ehlo_tokio::Network;
-use ehlo_tokio::ehlo_server::Config;
+use ehlo_tokio::ehlo_server::{Config, TlsMode};
 use ehlo_tokio::tls::TlsConfig;
 
 use crate::check::{self, Serving};
-use crate::config::{ConfigFile, Problems};
+use crate::config::{ConfigFile, Problems, Verification};
 use crate::place::Places;
 use crate::plan::Plan;
 
@@ -81,6 +81,21 @@ impl Loaded {
     /// Puts all mail that is not relayed into this place, whatever the file says. It is one that [`Places::insert`] was given.
     pub fn keep_all_in(&mut self, place: &str) {
         self.plan.keep_all_in(place);
+    }
+
+    /// Has clients shown these certificates, whatever the file says.
+    pub fn set_tls(&mut self, tls: TlsConfig) {
+        if !self.serving.session.tls.has_starttls() {
+            self.serving.session.tls = TlsMode::StartTls;
+        }
+        self.serving.session.requiretls = true;
+        self.serving.tls = Some(tls);
+    }
+
+    /// Whether it asks something of DNS.
+    #[must_use]
+    pub fn needs_resolver(&self) -> bool {
+        !self.plan.lists.is_empty() || self.plan.senders.verify_domain != Verification::Off
     }
 
     /// `server.listen`.

@@ -117,6 +117,7 @@ impl<F: FileOps> Builder<F> {
     pub fn build(self) -> Result<FilePolicy<F>, String> {
         let Self { loaded: Loaded { mut plan, mut serving }, places, files, resolver, wall_clock } = self;
         let fixed = Fixed::of(&serving);
+        serving.session.hostname().clone_into(&mut plan.hostname);
         plan.open(&places)?;
         let users = serving.auth.take().map(|auth| {
             let tables = [&auth.users, auth.file.as_ref().map_or(&auth.users, |(_, table)| table)];
@@ -165,6 +166,7 @@ impl<F: FileOps> FilePolicy<F> {
     ) -> Result<Vec<&'static str>, String> {
         let live = &self.live;
         let Loaded { mut plan, mut serving } = loaded;
+        serving.session.hostname().clone_into(&mut plan.hostname);
         let needs_restart = live.fixed.differences(&Fixed::of(&serving));
         plan.open(&live.places)?;
         plan.adopt(&live.plan());
