@@ -1,5 +1,6 @@
 //! `ehlo serve`: a server that takes any message.
 
+mod config;
 mod rules;
 mod tls;
 mod users;
@@ -8,18 +9,18 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ehlo_load::integrity::Stored;
 use ehlo_load::{MessageId, ledger};
-use ehlo_policy::Ruled;
+use ehlo_policy::{Ruled, Rules};
 use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
-use ehlo_tokio::tls::TlsConfig;
-use ehlo_tokio::{AcceptAll, ConnectionLimits, Listener, Network, Server, Summary, Workers};
+use ehlo_tokio::{AcceptAll, Builder, ConnectionLimits, Listener, Network, Policy, Server, Settings, Summary, Workers};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +52,9 @@ const MEMORY: usize = 1 << 30;
                         ehlo serve --rules rules.toml --seed 7\n\n\
                         Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    config: config::ConfigArgs,
+
     /// Where to listen, as IP:PORT. Port 0 takes a free one. Can be given more than once
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525", value_parser = address)]
     listen: Vec<SocketAddr>,
@@ -232,9 +236,9 @@ enum Failure {
     Start(String),
 }
 
-/// Runs the command.
-pub(crate) fn run(args: Args) -> ExitCode {
-    match start(args) {
+/// Runs the command. `given` are the options that stand on the command line.
+pub(crate) fn run(args: Args, given: &Given) -> ExitCode {
+    match start(args, given) {
         Ok(code) => code,
         Err(Failure::Usage(message)) => {
             tell("serve", message);
@@ -247,8 +251,12 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn start(args: Args) -> Result<ExitCode, Failure> {
-    if !args.allow_remote
+fn start(args: Args, given: &Given) -> Result<ExitCode, Failure> {
+    if let Some(code) = config::answer(&args)? {
+        return Ok(code);
+    }
+    if args.config.file.is_none()
+        && !args.allow_remote
         && let Some(address) =
             args.listen.iter().chain(&args.listen_tls).find(|address| !address.ip().to_canonical().is_loopback())
     {
@@ -269,6 +277,9 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
     }
     let ansi = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_max_level(args.log_level).with_ansi(ansi).with_writer(io::stderr).init();
+    if args.config.file.is_some() {
+        return config::serve(&args, given);
+    }
     match &args.store {
         StoreKind::Discard => serve(&args, Discard),
         StoreKind::Memory => serve(&args, Memory::new(MEMORY)),
@@ -278,24 +289,54 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
             serve(&args, store)
         }
         StoreKind::Verify => {
-            let failed = |path: &PathBuf| {
-                let path = path.display().to_string();
-                move |error: io::Error| Failure::Start(format!("cannot write the ledger {path}: {error}"))
-            };
-            // Opened now, so that a wrong path is told now.
-            let file = args.ledger.as_ref().map(|path| File::create(path).map_err(failed(path))).transpose()?;
             let store = Verify::default();
+            let ledger = Ledger::create(&args)?;
             let code = serve(&args, store.clone())?;
-            if let (Some(file), Some(path)) = (file, &args.ledger) {
-                let entries = store.records().into_iter().map(|record| Stored {
-                    id: record.id.map(MessageId::from),
-                    length: record.length,
-                    digest: record.digest,
-                });
-                ledger::write(io::BufWriter::new(file), entries).map_err(failed(path))?;
-            }
+            ledger.write(&store)?;
             Ok(code)
         }
+    }
+}
+
+/// The file that --ledger names, if there is one. Opened at the start, so that a wrong path is told then.
+struct Ledger(Option<(File, PathBuf)>);
+
+impl Ledger {
+    fn create(args: &Args) -> Result<Self, Failure> {
+        let Some(path) = &args.ledger else { return Ok(Self(None)) };
+        let file = File::create(path).map_err(|error| Self::failed(path, &error))?;
+        Ok(Self(Some((file, path.clone()))))
+    }
+
+    fn write(self, store: &Verify) -> Result<(), Failure> {
+        let Some((file, path)) = self.0 else { return Ok(()) };
+        let entries = store.records().into_iter().map(|record| Stored {
+            id: record.id.map(MessageId::from),
+            length: record.length,
+            digest: record.digest,
+        });
+        ledger::write(io::BufWriter::new(file), entries).map_err(|error| Self::failed(&path, &error))
+    }
+
+    fn failed(path: &Path, error: &io::Error) -> Failure {
+        Failure::Start(format!("cannot write the ledger {}: {error}", path.display()))
+    }
+}
+
+/// The options that stand on the command line, by their names with `_` in place of `-`.
+#[derive(Debug, Default)]
+pub(crate) struct Given(Vec<String>);
+
+impl Given {
+    pub(crate) fn of(matches: Option<&clap::ArgMatches>) -> Self {
+        let Some(matches) = matches else { return Self::default() };
+        let on_line =
+            |id: &&clap::Id| matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine);
+        Self(matches.ids().filter(on_line).map(|id| id.as_str().to_owned()).collect())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|given| given == name)
     }
 }
 
@@ -320,38 +361,72 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     config.auth.require_auth = args.require_auth;
     let users = users::load(args)?;
     let rules = rules::load(args)?;
-    raise_file_limit(u64::from(args.max_connections) + OTHER_FILES);
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
         .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize);
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-
-    let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
-    let workers = Workers::new(threads).map_err(cannot_start)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     let mut server = Server::builder(Ruled::new(rules.clone(), AcceptAll(store)))
         .config(config)
         .limits(limits)
         .proxies(args.proxy_protocol_from.iter().copied())
-        .drain(Duration::from_secs(args.drain))
-        .workers(workers);
+        .drain(Duration::from_secs(args.drain));
     if let Some(tls) = &tls {
         server = server.tls(tls.clone());
     }
     if let Some(users) = users {
         server = server.authenticator(users);
     }
-    let server = server.build();
+    let hangup = tls.map(|tls| -> Hangup {
+        Box::new(move |_: &Settings| match tls.reload() {
+            Ok(()) => "certificates and keys were loaded anew".to_owned(),
+            Err(error) => format!("the certificates and keys are kept as they were: {error}"),
+        })
+    });
+    run_server(
+        args,
+        Service {
+            server,
+            listen: args.listen.clone(),
+            listen_tls: args.listen_tls.clone(),
+            threads: args.threads,
+            connections: args.max_connections as usize,
+            hangup,
+            rules,
+        },
+    )
+}
+
+/// What is done at SIGHUP, on a thread that may block. Gives what there is to tell of it.
+type Hangup = Box<dyn Fn(&Settings) -> String + Send + Sync>;
+
+/// A server that is about to run.
+struct Service<P> {
+    server: Builder<P>,
+    listen: Vec<SocketAddr>,
+    listen_tls: Vec<SocketAddr>,
+    threads: Option<NonZeroUsize>,
+    connections: usize,
+    hangup: Option<Hangup>,
+    rules: Rules,
+}
+
+fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, Failure> {
+    let Service { server, listen: plain, listen_tls, threads, connections, hangup, rules } = service;
+    raise_file_limit(connections as u64 + OTHER_FILES);
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
+    let workers = Workers::new(threads).map_err(cannot_start)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
+    let server = server.workers(workers).build();
     let summary = runtime.block_on(async {
         let mut listeners = Vec::new();
-        let plain = args.listen.iter().map(|&address| (address, false));
-        for (address, tls) in plain.chain(args.listen_tls.iter().map(|&address| (address, true))) {
+        let plain = plain.into_iter().map(|address| (address, false));
+        for (address, tls) in plain.chain(listen_tls.into_iter().map(|address| (address, true))) {
             let listener =
                 listen(address).map_err(|error| Failure::Start(format!("cannot listen on {address}: {error}")))?;
             listeners.push((listener, tls));
         }
-        if let Some(tls) = tls {
-            reload_at_hangup(tls).map_err(cannot_start)?;
+        if let Some(hangup) = hangup {
+            obey_hangup(hangup, server.settings()).map_err(cannot_start)?;
         }
         let stop = stop_signals().map_err(cannot_start)?;
         if args.until_eof {
@@ -398,14 +473,16 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Loads certificates and keys anew at each SIGHUP. Where that fails, those that are there stay.
-fn reload_at_hangup(tls: TlsConfig) -> io::Result<()> {
+/// Does that at each SIGHUP, once at a time.
+fn obey_hangup(act: Hangup, settings: Settings) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
+    let act = Arc::new(act);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tell("serve", "certificates and keys were loaded anew"),
-                Err(error) => tell("serve", format_args!("the certificates and keys are kept as they were: {error}")),
+            let (act, settings) = (Arc::clone(&act), settings.clone());
+            match tokio::task::spawn_blocking(move || act(&settings)).await {
+                Ok(told) => tell("serve", told),
+                Err(_) => tell("serve", "SIGHUP had no effect: what was to be done panicked"),
             }
         }
     });

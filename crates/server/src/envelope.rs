@@ -152,7 +152,53 @@ impl fmt::Display for Recipient<'_> {
     }
 }
 
+/// An envelope with other recipients than those that the peer named: of whom a message goes to in one place, or whom an alias stands for.
+///
+/// ```
+/// # use ehlo_server::{Config, Peer, Session};
+/// # use ehlo_server::codec::{ForwardPath, RcptParams};
+/// # let now = std::time::Instant::now();
+/// # let session = Session::new(now, std::sync::Arc::new(Config::new("mx.example")?), Peer::new(1));
+/// let mut envelope = session.envelope().without_recipients();
+/// let (to, _) = ForwardPath::parse_prefix(b"<bob@example.org>")?;
+/// envelope.push(to, &RcptParams::default());
+/// assert_eq!(envelope.view().recipient_count(), 0, "no transaction is open, so there is no sender");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct EnvelopeBuf(Envelope);
+
+impl EnvelopeBuf {
+    /// Adds a recipient. Without an open transaction there are none, and this does nothing.
+    pub fn push(&mut self, to: ForwardPath<'_>, params: &RcptParams<'_>) {
+        if !self.0.ends.is_empty() {
+            self.0.push_recipient(to, params);
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn view(&self) -> EnvelopeView<'_> {
+        EnvelopeView { envelope: &self.0 }
+    }
+}
+
 impl<'s> EnvelopeView<'s> {
+    /// The same peer, sender and parameters, and no recipient yet.
+    #[must_use]
+    pub fn without_recipients(&self) -> EnvelopeBuf {
+        let Envelope { name, extended, identity, text, ends, declared } = self.envelope;
+        let sender = ends.first().map_or(0, |ends| ends.params as usize);
+        EnvelopeBuf(Envelope {
+            name: name.clone(),
+            extended: *extended,
+            identity: identity.clone(),
+            text: text[..sender].to_owned(),
+            ends: ends.first().into_iter().copied().collect(),
+            declared: *declared,
+        })
+    }
+
     /// The name that the peer gave in EHLO or HELO; `None` before that.
     #[must_use]
     pub fn client_name(&self) -> Option<ClientId<'s>> {

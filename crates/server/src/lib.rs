@@ -60,7 +60,7 @@ pub mod tls;
 pub use auth::{AuthConfig, AuthMechanism, MechanismNeeds, SaslResponse};
 pub use config::{BareLineEnds, Config, Peer, Protocol, Solicitations, TlsMode};
 pub use ehlo_codec as codec;
-pub use envelope::{EnvelopeView, Recipient};
+pub use envelope::{EnvelopeBuf, EnvelopeView, Recipient};
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
 pub use limits::{Limits, Timeouts};
 pub use overriding::{Moment, Override, OverrideToken};

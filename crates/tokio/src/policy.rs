@@ -11,6 +11,7 @@ use ehlo_server::{EnvelopeView, Moment, Questions, TlsInfo};
 
 use crate::auth::Authenticator;
 use crate::intervention::Intervention;
+use crate::notes::Notes;
 use crate::sink::BodySink;
 use crate::store::Store;
 
@@ -80,6 +81,8 @@ pub struct Context<'a> {
     pub envelope: EnvelopeView<'a>,
     /// The TLS that the connection is inside of.
     pub tls: Option<&'a TlsInfo>,
+    /// What the policy remembers of this connection.
+    pub notes: &'a Notes,
 }
 
 /// Whatever comes next.

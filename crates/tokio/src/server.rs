@@ -19,6 +19,7 @@ use crate::connection::{Connection, Setup};
 use crate::hub::{ConnectionLimits, Hub, Phase, Refusal, Slot, Summary};
 use crate::policy::Policy;
 use crate::proxy::{self, Failure, Network, Proxies};
+use crate::settings::Settings;
 use crate::tls::TlsConfig;
 use crate::transport::Tcp;
 use crate::workers::Workers;
@@ -127,20 +128,17 @@ impl<P: Policy> Builder<P> {
     #[must_use]
     pub fn build(self) -> Server<P> {
         // "localhost" is a domain.
-        let mut config = self.config.or_else(|| Config::new("localhost").ok()).expect("localhost is a domain");
+        let config = self.config.or_else(|| Config::new("localhost").ok()).expect("localhost is a domain");
         // The sink begins a message before DATA is answered, so that it can refuse.
-        config.questions = self.policy.questions() | Questions::DATA;
-        if self.tls.is_none() {
-            // Who wanted it required must not get mail in clear.
-            assert!(config.tls != TlsMode::Required, "TLS that is required needs certificates");
-            config.tls = TlsMode::Off;
-        }
+        let questions = self.policy.questions() | Questions::DATA;
+        // Who wanted it required must not get mail in clear.
+        assert!(self.tls.is_some() || config.tls != TlsMode::Required, "TLS that is required needs certificates");
         let auth = self.authenticator.or_else(|| self.policy.authenticator()).and_then(Auth::new);
-        config.auth.mechanisms = auth.as_ref().map(Auth::offers).unwrap_or_default();
+        let mechanisms = auth.as_ref().map(Auth::offers).unwrap_or_default();
         Server {
             auth: auth.map(Arc::new),
             policy: Arc::new(self.policy),
-            config: Arc::new(config),
+            settings: Settings::new(config, questions, mechanisms, self.tls.is_some()),
             limits: self.limits,
             drain: self.drain,
             workers: self.workers,
@@ -202,7 +200,7 @@ impl From<TcpListener> for Listener {
 pub struct Server<P> {
     auth: Option<Arc<Auth>>,
     policy: Arc<P>,
-    config: Arc<Config>,
+    settings: Settings,
     limits: ConnectionLimits,
     drain: Duration,
     workers: Option<Workers>,
@@ -223,6 +221,12 @@ impl<P: Policy> Server<P> {
             authenticator: None,
             proxies: Proxies { from: Vec::new(), patience: PROXY_PATIENCE },
         }
+    }
+
+    /// The settings of sessions, to be replaced while the server runs.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
     }
 
     /// Serves all connections to these listeners until `shutdown` is ready, and then ends them gracefully.
@@ -294,7 +298,7 @@ impl<P: Policy> Server<P> {
         let by_proxy = self.proxies.contain(peer.ip());
         let slot = match hub.admit((!by_proxy).then_some(peer.ip())) {
             Ok(slot) => slot,
-            Err(refusal) => return refuse(&stream, peer, refusal, &self.config, implicit_tls),
+            Err(refusal) => return refuse(&stream, peer, refusal, &self.settings.current(), implicit_tls),
         };
         // Replies are written whole; waiting for more of them only costs time.
         if let Err(error) = stream.set_nodelay(true) {
@@ -303,7 +307,7 @@ impl<P: Policy> Server<P> {
             return;
         }
         let setup = Setup {
-            config: Arc::clone(&self.config),
+            config: self.settings.current(),
             policy: Arc::clone(&self.policy),
             tls: self.tls.clone(),
             auth: self.auth.clone(),

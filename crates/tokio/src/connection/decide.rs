@@ -46,6 +46,7 @@ impl<P: Policy> Connection<P> {
             connection: self.slot.id(),
             envelope: self.session.envelope(),
             tls: self.session.tls(),
+            notes: &self.notes,
         }
     }
 
@@ -234,6 +235,7 @@ impl<P: Policy> Connection<P> {
             envelope: self.session.envelope(),
             tls: self.session.tls(),
             protocol: self.config.protocol,
+            notes: &self.notes,
         };
         match self.sink.begin(&message) {
             Ok(()) => {

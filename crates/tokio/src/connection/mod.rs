@@ -29,6 +29,7 @@ use self::timer::Timer;
 use crate::auth::Auth;
 use crate::carry::{Carry, Left};
 use crate::hub::{Phase, Slot};
+use crate::notes::Notes;
 use crate::policy::Policy;
 use crate::server::CLOSING;
 use crate::tls::TlsConfig;
@@ -87,6 +88,7 @@ pub(crate) struct Connection<P: Policy> {
     exchange: Option<Box<ServerExchange>>,
     config: Arc<Config>,
     policy: Arc<P>,
+    notes: Notes,
     /// Whether the policy wants to be asked at DATA.
     asks_data: bool,
     sink: P::Sink,
@@ -161,6 +163,7 @@ impl<P: Policy> Connection<P> {
             exchange: None,
             config,
             policy,
+            notes: Notes::default(),
             body: Body::None,
             open: None,
             carry: Carry::default(),
