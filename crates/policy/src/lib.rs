@@ -63,3 +63,8 @@ pub use loaded::Loaded;
 pub use place::{Place, Places};
 pub use policy::{Builder, FilePolicy};
 pub use users::{ITERATIONS, hash_password};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
