@@ -111,8 +111,13 @@ const ALL: &[&str] = &[
 ];
 
 /// Dependencies from elsewhere that a package has only where a feature asks for them.
-const OPTIONAL: &[(&str, &str)] =
-    &[("ehlo-codes", "serde"), ("ehlo-codec", "bytes"), ("ehlo-codec", "tokio-util"), ("ehlo-tokio", "rcgen")];
+const OPTIONAL: &[(&str, &str)] = &[
+    ("ehlo-codes", "serde"),
+    ("ehlo-codec", "bytes"),
+    ("ehlo-codec", "tokio-util"),
+    ("ehlo-tokio", "rcgen"),
+    ("ehlo-policy", "hickory-resolver"),
+];
 
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the
 /// workspace they follow the same arrows.

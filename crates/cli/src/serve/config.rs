@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ehlo_policy::{EXAMPLE, FilePolicy, Loaded, Place, Places, Ruled};
+use ehlo_policy::{Builder, EXAMPLE, FilePolicy, Loaded, Place, Places, Ruled};
 use ehlo_tokio::ehlo_server::{Protocol, TlsMode};
-use ehlo_tokio::store::{Discard, Maildir, Memory, Verify};
+use ehlo_tokio::store::{Discard, Maildir, Memory, StdFiles, Verify};
 use ehlo_tokio::tls::TlsConfig;
 use ehlo_tokio::{ConnectionLimits, Server, Settings};
 
 use super::{Args, Failure, Given, Hangup, Ledger, MEMORY, Service, StoreKind, rules, run_server, tls};
-use crate::console::{print, tell};
+use crate::console::print;
 
 /// The name under which the policy finds what --store names.
 const STORE: &str = "--store";
@@ -158,12 +158,6 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
     {
         return Err(Failure::Usage(format!("{address}: LMTP must not be spoken on port 25 (RFC 2033 §5)")));
     }
-    if loaded.needs_resolver() {
-        tell(
-            "serve",
-            "this program is built without DNS: nobody is on a [[dnsbl]], and no sender's domain is looked up",
-        );
-    }
     let total = if given.has("max_connections") { None } else { loaded.max_connections() };
     let connections = total.unwrap_or(args.max_connections as usize);
     let per_address = args
@@ -176,7 +170,8 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
         if given.has("proxy_protocol_from") { args.proxy_protocol_from.clone() } else { loaded.proxies().to_vec() };
     let threads = args.threads.or(loaded.threads());
     let (session, tls) = (loaded.session().clone(), loaded.tls().cloned());
-    let policy = FilePolicy::builder(loaded, places.clone())
+    let needs_resolver = loaded.needs_resolver();
+    let policy = with_dns(FilePolicy::builder(loaded, places.clone()), needs_resolver)?
         .build()
         .map_err(|error| Failure::Start(format!("{}: {error}", file.display())))?;
     let rules = rules::load(args)?;
@@ -196,6 +191,26 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
         ledger.write(&records)?;
     }
     Ok(code)
+}
+
+/// Has DNS asked where the file wants that, now or when it is read again.
+#[cfg(feature = "dns")]
+fn with_dns(builder: Builder<StdFiles>, needed: bool) -> Result<Builder<StdFiles>, Failure> {
+    match ehlo_policy::dns::SystemResolver::new() {
+        Ok(resolver) => Ok(builder.resolver(resolver)),
+        Err(error) if needed => Err(Failure::Start(format!("DNS cannot be asked: {error}"))),
+        Err(_) => Ok(builder),
+    }
+}
+
+#[cfg(not(feature = "dns"))]
+fn with_dns(builder: Builder<StdFiles>, needed: bool) -> Result<Builder<StdFiles>, Failure> {
+    if needed {
+        let what =
+            "the file asks something of DNS, and this program is built without it: build it with the feature dns";
+        return Err(Failure::Start(what.to_owned()));
+    }
+    Ok(builder)
 }
 
 /// Reads the file again and puts it into force; tells how that went.

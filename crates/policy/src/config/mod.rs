@@ -88,4 +88,6 @@ impl ConfigFile {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! What is asked of DNS, by a resolver of anybody's making, and how answers are kept.
 
+#[cfg(feature = "dns")]
+mod hickory;
 mod list;
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,6 +11,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "dns")]
+pub use hickory::SystemResolver;
 pub(crate) use list::{Asking, List, listing_name};
 
 /// An answer that takes time.
