@@ -484,14 +484,25 @@ setup_exim() {
     preload=
 }
 
+# The directory below DIR/root that holds plug-ins of Cyrus SASL, if any.
+sasl_path() {
+    local d
+    for d in "$root"/usr/lib/*-linux-*/sasl2; do
+        [ ! -d "$d" ] || { echo "$d"; return 0; }
+    done
+}
+
 # Postfix's master daemon. A test gives it a folder with main.cf and master.cf and the value of `postfix paths`, which
-# names the directories that main.cf has to name.
+# names the directories that main.cf has to name. What main.cf imports of the environment must include SASL_PATH: the
+# mechanisms of AUTH are plug-ins.
 setup_postfix_master() {
-    local libraries
+    local libraries plugins
     if [ ! -x "$root/usr/lib/postfix/sbin/master" ]; then
         report_missing postfix "it was not unpacked (${why:-the system has its own smtp-sink})"
         return
     fi
+    installed libsasl2-modules || unpack libsasl2-modules || echo "setup.sh: postfix runs without mechanisms of AUTH (${apt_problem:-$why})" >&2
+    plugins=$(sasl_path)
     libraries=$(library_path)
     wrapper postfix <<WRAPPER
 if [ "\${1:-}" = paths ]; then
@@ -501,6 +512,8 @@ if [ "\${1:-}" = paths ]; then
 fi
 LD_LIBRARY_PATH=$(quote "$libraries")
 export LD_LIBRARY_PATH
+${plugins:+SASL_PATH=$(quote "$plugins")
+export SASL_PATH}
 exec $(quote "$root/usr/lib/postfix/sbin/master") "\$@"
 WRAPPER
     report_ok postfix "$(recalled deb-postfix)"

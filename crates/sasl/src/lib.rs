@@ -93,7 +93,7 @@ pub const MAX_ENCODED: usize = 12_288;
 /// Bytes of a message: what [`MAX_ENCODED`] can hold.
 pub const MAX_MESSAGE: usize = MAX_ENCODED / 4 * 3;
 
-/// Bytes of a user name as it is sent. RFC 4616 §2 asks for 255 at least.
+/// Bytes of a user name, as it is sent and as it is prepared (RFC 4013). RFC 4616 §2 asks for 255 at least.
 pub const MAX_NAME: usize = 1024;
 
 /// Bytes of a password. RFC 4616 §2 asks for 255 at least.

@@ -23,7 +23,7 @@ pub struct Limits {
     /// Octets of a message, or of chunks that cannot be taken, that are read on after the refusal, until the session is closed. Default: 64 MiB: a client that
     /// declared no size may well send its large message to the end before it looks at the reply.
     pub refused_body: u64,
-    /// Recipients of one transaction; one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
+    /// Recipients of one transaction, told as RCPTMAX by LIMITS (RFC 9422 §4.2); one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
     pub recipients: usize,
     /// Transactions of one session, told as MAILMAX by LIMITS (RFC 9422 §4.1); at one more the session is closed with 421. Default: no
     /// bound.

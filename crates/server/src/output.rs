@@ -47,6 +47,13 @@ impl Output {
         self.sent == self.buffer.len() && self.waiting.is_empty()
     }
 
+    /// Forgets all replies: nobody reads them any more.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.buffer.clear();
+        self.sent = 0;
+    }
+
     pub(crate) fn sent(&mut self, n: usize) {
         self.sent += n;
         if self.sent == self.buffer.len() {

@@ -270,7 +270,7 @@ impl CommitToken {
     /// [LMTP](crate::Protocol::Lmtp) (RFC 2033 §4.2). One that is missing is 451 4.3.0, and those beyond the last recipient are left out.
     /// Replies of another class than an answer needs are replaced as by the other methods; behind a 421 among them the session closes.
     ///
-    /// SMTP has one reply for all: there it is the first one that does not accept, or else the first. So no recipient is lost, but those
+    /// SMTP has one reply for all: there it is the first one that does not accept, a missing one included, or else the first. So no recipient is lost, but those
     /// that had accepted get the message once more when the client tries again: an application that can have part of a message fail speaks
     /// LMTP, or reports the failure itself and accepts.
     pub fn per_recipient(self, answers: Vec<RecipientAnswer>) -> Answer {

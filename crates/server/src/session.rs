@@ -140,7 +140,7 @@ impl Session {
             refused: 0,
             received: ReceivedCount::new(),
             paused: false,
-            pace: body::Pace::begin(now),
+            pace: body::Pace::begin(now, 0),
             message: false,
             shutdown: false,
             ended: false,
@@ -268,7 +268,7 @@ impl Session {
         self.events.pop()
     }
 
-    /// Replies to write now.
+    /// Replies to write now; none when closed.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.bytes()

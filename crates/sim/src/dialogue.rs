@@ -3,13 +3,16 @@
 //! It knows nothing of the session. It looks at one byte after the other, cuts lines at CRLF and a message at CRLF `.` CRLF, the slow way,
 //! and keeps the envelope by itself. Only the grammar of an address is the codec's.
 
+mod auth;
 mod message;
 mod replies;
 
+pub(crate) use auth::Exchange;
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
 use ehlo_codec::{BodyType, Command, CommandLine};
-pub(crate) use message::Message;
-use message::has_bare;
+use ehlo_server::{BareLineEnds, TlsMode};
+pub(crate) use message::{Message, normalized, unstuffed};
+use std::collections::VecDeque;
 
 /// The envelope of a message: who sends it, and who gets it, each as `<...>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +26,19 @@ pub(crate) struct Envelope {
 pub(crate) struct Shape {
     /// Octets of a command line, CRLF included.
     pub(crate) line_limit: usize,
-    /// A message with a bare CR or LF may be taken.
-    pub(crate) lenient: bool,
+    /// What becomes of a message with a bare CR or LF.
+    pub(crate) line_ends: BareLineEnds,
+    /// Octets of a message.
+    pub(crate) message_size: u64,
+    /// `Received:` fields of a message.
+    pub(crate) received: Option<u32>,
     /// MAIL is for those only who have authenticated.
     pub(crate) needs_identity: bool,
+    /// Octets of a response in an AUTH exchange, CRLF included.
+    pub(crate) auth_line: usize,
+    /// Exchanges that may fail.
+    pub(crate) auth_failures: u32,
+    pub(crate) tls: TlsMode,
     /// BDAT is known.
     pub(crate) chunks: bool,
     /// LMTP is spoken.
@@ -51,6 +63,10 @@ enum Says {
     Rcpt(String),
     Rset,
     Noop,
+    /// AUTH with this mechanism, and with this initial response if there was one.
+    Auth(String, Option<Vec<u8>>),
+    /// A line of an exchange.
+    Response(Vec<u8>),
     /// BDAT that cannot be read.
     Astray,
     /// The end of what DATA began.
@@ -89,7 +105,8 @@ pub(crate) struct Dialogue {
     /// Replies that the next of them gets besides the one that is to come: under LMTP a message has one for each recipient.
     more: usize,
     replies: Vec<ReplyCode>,
-    /// Of the reply that is being written.
+    /// Of the reply that is being written: the lines before this one, and this one.
+    reply_lines: Vec<Vec<u8>>,
     reply_line: Vec<u8>,
     /// A line of the reply came, and more are to come, with this code.
     within: Option<ReplyCode>,
@@ -102,12 +119,29 @@ pub(crate) struct Dialogue {
     /// A chunk was refused: nothing but RSET or EHLO begins anew.
     failed: bool,
     binary: bool,
-    /// The application has said that the message is safe, and the peer was not told yet.
-    committed: bool,
+    /// What the application has said of the message, and the peer was not told yet: one reply, or one for each recipient.
+    decided: Option<VecDeque<ReplyCode>>,
+    /// One of these was 421.
+    leaves: bool,
+    /// The sink has failed, or nobody has decided in time: reasons for a session to refuse a message by itself.
+    not_stored: bool,
+    undecided: bool,
     shape: Shape,
     /// The application knows who the client is, and the client was not told yet.
     granted: bool,
     pub(crate) identified: bool,
+    /// The mechanism of the exchange that is under way.
+    mechanism: Option<String>,
+    /// The application goes on with this, and the client was not told yet.
+    challenge: Option<Vec<u8>>,
+    auth_failures: u32,
+    /// What the last reply to EHLO offers, if nobody has looked at it yet.
+    pub(crate) offered: Option<Vec<String>>,
+    /// Nothing may be said before the handshake is over.
+    handshaking: bool,
+    inside: bool,
+    /// The driver can do handshakes.
+    pub(crate) tls_available: bool,
     /// Nothing but 421 may come.
     hopeless: bool,
     /// 221 or 421 came: nothing else will.
@@ -115,7 +149,7 @@ pub(crate) struct Dialogue {
 }
 
 impl Dialogue {
-    pub(crate) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape, implicit_tls: bool) -> Self {
         Self {
             mode: Mode::Lines,
             held: Vec::new(),
@@ -123,6 +157,7 @@ impl Dialogue {
             answered: 0,
             more: 0,
             replies: Vec::new(),
+            reply_lines: Vec::new(),
             reply_line: Vec::new(),
             within: None,
             greeted: false,
@@ -131,10 +166,20 @@ impl Dialogue {
             chunks: None,
             failed: false,
             binary: false,
-            committed: false,
+            decided: None,
+            leaves: false,
+            not_stored: false,
+            undecided: false,
             shape,
             granted: false,
             identified: false,
+            mechanism: None,
+            challenge: None,
+            auth_failures: 0,
+            offered: None,
+            handshaking: implicit_tls,
+            inside: false,
+            tls_available: true,
             hopeless: false,
             over: false,
         }
@@ -161,7 +206,7 @@ impl Dialogue {
                     if self.held.ends_with(b"\r\n.\r\n") || self.held == b".\r\n" {
                         self.mode = Mode::Lines;
                         let raw = std::mem::take(&mut self.held);
-                        let message = Message::read(&raw[..raw.len() - 3], self.binary);
+                        let message = Message::new(unstuffed(&raw[..raw.len() - 3]), self.binary, &self.shape);
                         self.owe(Stage::DataEnd, Says::Message(message));
                     }
                     continue;
@@ -173,7 +218,8 @@ impl Dialogue {
                 Mode::Chunk { .. } => unreachable!("chunks have no lines"),
                 Mode::Response if after_cr => {
                     self.mode = Mode::Lines;
-                    self.owe(Stage::AuthResponse, Says::Other);
+                    let line = self.held[..self.held.len() - 2].to_vec();
+                    self.owe(Stage::AuthResponse, Says::Response(line));
                 }
                 Mode::Response => {
                     self.mode = Mode::Tail;
@@ -213,6 +259,7 @@ impl Dialogue {
             }
             Ok(Command::Rcpt { to, .. }) => Says::Rcpt(to.to_string()),
             Ok(Command::Rset) => Says::Rset,
+            Ok(Command::Auth { .. }) => auth::initial(line),
             Ok(Command::Noop(_)) if line.len() + 2 <= self.shape.line_limit => Says::Noop,
             _ => Says::Other,
         };
@@ -230,9 +277,8 @@ impl Dialogue {
         match &self.owed.get(self.answered)?.says {
             Says::Message(message) => Some(message.clone()),
             Says::Chunk { octets, last: true } => {
-                let body = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
-                let bare = !self.binary && has_bare(&body);
-                Some(Message { body, bare })
+                let text = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
+                Some(Message::new(text, self.binary, &self.shape))
             }
             _ => None,
         }
@@ -253,27 +299,23 @@ impl Dialogue {
     fn end_transaction(&mut self) {
         self.envelope = Envelope::default();
         (self.chunks, self.failed, self.binary) = (None, false, false);
+        (self.not_stored, self.undecided) = (false, false);
     }
 
     fn owe(&mut self, stage: Stage, says: Says) {
         self.owed.push(Owed { stage, says });
     }
 
-    /// The application has said that the message is safe.
-    pub(crate) fn committed(&mut self) {
-        assert!(!self.committed, "two commits for one message");
-        self.committed = true;
-    }
-
-    /// The application has said who the client is.
-    pub(crate) fn granted(&mut self) {
-        assert!(!self.identified, "a second identity");
-        self.granted = true;
+    /// The application has decided on the message: these are the replies to it.
+    pub(crate) fn decided(&mut self, replies: Vec<ReplyCode>) {
+        assert!(self.decided.is_none(), "two decisions on one message");
+        self.decided = Some(replies.into());
     }
 
     /// The handshake of TLS is done: nothing that was said before it counts (RFC 3207 §4.2).
     pub(crate) fn inside_tls(&mut self) {
         (self.greeted, self.identified) = (false, false);
+        (self.handshaking, self.inside) = (false, true);
         self.end_transaction();
         assert!(self.held.is_empty(), "a line in clear is left");
     }
@@ -282,7 +324,23 @@ impl Dialogue {
     pub(crate) fn retracted(&mut self) {
         let code = self.replies.pop().expect("a reply was given");
         assert_eq!(code, ReplyCode::READY, "only 220 to STARTTLS may be taken back");
+        self.handshaking = false;
         self.answered -= 1;
+    }
+
+    /// The sink of the message has failed.
+    pub(crate) const fn not_stored(&mut self) {
+        self.not_stored = true;
+    }
+
+    /// The question about the message is over without an answer.
+    pub(crate) const fn undecided(&mut self) {
+        self.undecided = true;
+    }
+
+    /// Whether some replies to a message were given, and more of them are to come.
+    pub(crate) const fn is_answering(&self) -> bool {
+        self.more > 0 || self.decided.is_some()
     }
 
     /// Whether the last reply was given, or nothing but 421 can come.

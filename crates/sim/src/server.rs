@@ -2,18 +2,20 @@
 
 mod answers;
 mod checks;
+mod pace;
 mod replay;
+mod tls;
 
 pub use answers::How;
 pub(crate) use replay::same_said;
 pub use replay::{Cut, Op, replay};
+pub use tls::Handshake;
 
 use crate::dialogue::{Dialogue, Shape};
 use crate::trace::mix;
 use ehlo_codec::Reply;
-use ehlo_server::{
-    AbortReason, BareLineEnds, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown, TlsInfo,
-};
+use ehlo_server::{AbortReason, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown};
+use pace::Pace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +35,7 @@ pub struct Stored {
 enum Tls {
     Outside,
     Wanted,
-    Inside,
+    Inside(Handshake),
 }
 
 /// A server session and a driver of it, with a store. Each method does one thing to the session, takes what comes of it, and panics
@@ -53,6 +55,7 @@ pub struct Server {
     digest: u64,
     /// The message that is coming.
     incoming: Option<Vec<u8>>,
+    pace: Pace,
     store: Vec<Stored>,
     aborted: Vec<AbortReason>,
     /// Questions without an answer.
@@ -62,6 +65,8 @@ pub struct Server {
     fresh: Vec<u32>,
     stale: usize,
     authenticated: usize,
+    /// Messages that were taken for some of their recipients.
+    partly: usize,
     paused: bool,
     tls: Tls,
     end_told: bool,
@@ -76,7 +81,7 @@ impl Server {
     pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
         let mut server = Self {
             session: Session::new(now, Arc::clone(&config), peer),
-            model: Dialogue::new(shape(&config)),
+            model: Dialogue::new(shape(&config), peer.implicit_tls),
             config,
             start: now,
             carry: Vec::new(),
@@ -84,6 +89,7 @@ impl Server {
             written: 0,
             digest: 0,
             incoming: None,
+            pace: Pace::new(now),
             store: Vec::new(),
             aborted: Vec::new(),
             questions: BTreeMap::new(),
@@ -91,6 +97,7 @@ impl Server {
             fresh: Vec::new(),
             stale: 0,
             authenticated: 0,
+            partly: 0,
             paused: false,
             tls: Tls::Outside,
             end_told: false,
@@ -140,10 +147,10 @@ impl Server {
             match piece {
                 Given::Nothing => break,
                 Given::Piece if pause() => {
-                    self.drain();
+                    self.drain(now);
                     // A message that has become too large by the same piece is given up.
                     if self.incoming.is_some() {
-                        self.pause(now);
+                        self.pause_as(now, Op::PauseBehind);
                         break;
                     }
                 }
@@ -180,7 +187,7 @@ impl Server {
                 Given::Piece
             }
             Some(event) => {
-                self.on_event(event);
+                self.on_event(now, event);
                 Given::Event
             }
         };
@@ -190,7 +197,7 @@ impl Server {
     /// A reply of which nothing was sent may be taken back, if clear text follows STARTTLS.
     fn note_retracted(&mut self, before: &[u8]) {
         let after = self.session.output();
-        if !after.starts_with(before) {
+        if self.session.poll_timeout().is_some() && !after.starts_with(before) {
             let line = before[..before.len() - 2].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
             assert!(after.starts_with(&before[..line]), "more than one reply was taken back");
             self.model.retracted();
@@ -200,18 +207,18 @@ impl Server {
 
     /// Takes what the session has to tell, and checks it.
     fn settle(&mut self, now: Instant) {
-        self.drain();
+        self.drain(now);
         self.check(now);
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, now: Instant) {
         self.note_output();
         while let Some(event) = self.session.poll_event() {
-            self.on_event(event);
+            self.on_event(now, event);
         }
     }
 
-    fn on_event(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, now: Instant, event: Event<'_>) {
         assert!(self.closed.is_none(), "{event:?} behind the end");
         match event {
             Event::Ask(question) => {
@@ -223,6 +230,7 @@ impl Server {
             }
             Event::BodyStart => {
                 assert!(self.incoming.replace(Vec::new()).is_none(), "a body within a body");
+                self.pace = Pace::new(now);
                 self.say("BodyStart".into());
             }
             Event::BodyAborted(reason) => {
@@ -247,6 +255,7 @@ impl Server {
                 assert!(self.incoming.is_none(), "a body is left open");
                 self.closed = Some(reason);
                 self.paused = false;
+                assert!(self.session.output().is_empty(), "a closed session has something to say");
                 self.say(format!("closed: {reason:?}"));
             }
             other => panic!("{other:?} does not come here"),
@@ -260,7 +269,12 @@ impl Server {
     /// Shows the model what the session has put out since it was last looked at.
     fn note_output(&mut self) {
         let output = self.session.output();
-        let fresh = &output[self.produced - self.written..];
+        let Some(fresh) = output.get(self.produced - self.written..) else {
+            // What was put out and not written is gone with the connection.
+            assert!(output.is_empty() && self.session.poll_timeout().is_none(), "replies are taken back");
+            self.produced = self.written;
+            return;
+        };
         assert!(fresh.is_empty() || self.closed.is_none(), "{} bytes behind the end", fresh.len());
         self.produced += fresh.len();
         self.digest = fresh.iter().fold(self.digest, |digest, byte| mix(digest, u64::from(*byte)));
@@ -284,6 +298,9 @@ impl Server {
         let before = self.session.poll_timeout();
         let output = self.session.output().len();
         let early = before.is_none_or(|(at, _)| at > now);
+        if !early && before.is_some_and(|(_, reason)| reason == Reason::Commit) {
+            self.model.undecided();
+        }
         self.session.handle_timeout(now);
         if early {
             assert_eq!((self.session.poll_timeout(), self.session.output().len()), (before, output), "told too early");
@@ -322,11 +339,18 @@ impl Server {
 
     /// The sink takes no more for now.
     pub fn pause(&mut self, now: Instant) {
-        self.record(now, || Op::Pause);
+        self.pause_as(now, Op::Pause);
+    }
+
+    fn pause_as(&mut self, now: Instant, op: Op) {
+        self.record(now, || op);
         self.say("sink pauses".into());
         self.session.body_paused(now);
         // A message that was refused in the meantime is not paused.
         self.paused = self.session.in_message() && !self.is_committing() && !self.session.wants_input();
+        if self.paused {
+            self.pace.pause(now);
+        }
         self.settle(now);
     }
 
@@ -335,6 +359,7 @@ impl Server {
         self.record(now, || Op::Resume);
         self.say("sink resumes".into());
         self.paused = false;
+        self.pace.resume(now);
         self.session.body_resumed(now);
         self.go_on(now);
     }
@@ -344,6 +369,9 @@ impl Server {
         self.record(now, || Op::Fail);
         self.say("sink fails".into());
         self.paused = false;
+        if self.incoming.is_some() {
+            self.model.not_stored();
+        }
         self.session.body_failed(now, Reply::fixed(452, Some((4, 3, 1)), "Disk full"));
         self.go_on(now);
     }
@@ -351,20 +379,6 @@ impl Server {
     /// A chunk that has come whole needs no input behind it to end.
     fn go_on(&mut self, now: Instant) {
         while !matches!(self.give(now, &[]), (_, Given::Nothing)) {}
-        self.settle(now);
-    }
-
-    /// The handshake that was asked for is over, well or not.
-    pub fn handshaken(&mut self, now: Instant, well: bool) {
-        self.record(now, || Op::Handshaken(well));
-        if well {
-            assert!(self.wants_handshake(), "a handshake that nobody asked for");
-            self.tls = Tls::Inside;
-            self.model.inside_tls();
-            self.session.handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256"));
-        } else {
-            self.session.handle_tls_failed(now);
-        }
         self.settle(now);
     }
 }
@@ -378,8 +392,13 @@ enum Given {
 fn shape(config: &Config) -> Shape {
     Shape {
         line_limit: config.limits.command_line,
-        lenient: config.bare_line_ends == BareLineEnds::Keep,
+        line_ends: config.bare_line_ends,
+        message_size: config.limits.message_size,
+        received: config.limits.received,
         needs_identity: config.auth.require_auth,
+        auth_line: config.limits.auth_line,
+        auth_failures: config.limits.auth_failures.max(1),
+        tls: config.tls,
         chunks: config.chunking,
         lmtp: config.protocol == Protocol::Lmtp,
     }

@@ -167,37 +167,54 @@ pub struct Etrn<'a> {
 /// Each method answers one question; the defaults accept. The methods are called from the connection's task and must not block it:
 /// look up what takes time in a [`Decision::later`]. An answer that is known at once costs no allocation.
 ///
+/// A server with mailboxes of its own, which keeps what comes for them:
+///
 /// ```
 /// use ehlo_tokio::ehlo_server::codec::Reply;
-/// use ehlo_tokio::ehlo_server::Questions;
-/// use ehlo_tokio::store::{Memory, MemorySink, Store};
-/// use ehlo_tokio::{Decision, Policy, Rcpt};
+/// use ehlo_tokio::store::{Maildir, MaildirSink, Store};
+/// use ehlo_tokio::{Decision, Policy, Rcpt, Server};
+/// use tokio::net::TcpListener;
 ///
-/// struct OneDomain {
-///     store: Memory,
-/// }
+/// struct Mailboxes(Maildir);
 ///
-/// impl Policy for OneDomain {
-///     type Sink = MemorySink;
+/// impl Policy for Mailboxes {
+///     type Sink = MaildirSink;
 ///
-///     fn questions(&self) -> Questions {
-///         Questions::RCPT
-///     }
-///
-///     fn sink(&self) -> MemorySink {
-///         self.store.sink()
+///     fn sink(&self) -> MaildirSink {
+///         self.0.sink()
 ///     }
 ///
 ///     fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
-///         const NOT_HERE: Reply = Reply::fixed(550, Some((5, 1, 2)), "No mail for that domain here");
-///         match rcpt.to.mailbox() {
-///             Some(mailbox) if mailbox.domain().as_str().eq_ignore_ascii_case("example.org") => Decision::Accept,
-///             Some(_) => Decision::Reject(NOT_HERE),
-///             // RFC 5321 §4.5.1: Postmaster without a domain is always here.
-///             None => Decision::Accept,
+///         match rcpt.to.as_str().to_ascii_lowercase().as_str() {
+///             "ada@example.org" | "postmaster@example.org" | "postmaster" => Decision::Accept,
+///             _ => Decision::Reject(Reply::fixed(550, Some((5, 1, 1)), "No such mailbox here")),
 ///         }
 ///     }
 /// }
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     # let folder = std::env::temp_dir().join(format!("ehlo-mailboxes-{}", std::process::id()));
+///     # std::fs::create_dir(&folder)?;
+///     # std::env::set_current_dir(&folder)?;
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let stop = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+///     # let stop = visit(listener.local_addr()?);
+///     Server::builder(Mailboxes(Maildir::open("mail")?)).serve(listener, stop).await;
+///     # assert_eq!(std::fs::read_dir("mail/new")?.count(), 1);
+///     # std::fs::remove_dir_all(&folder)?;
+///     Ok(())
+/// }
+/// # // One client comes, with a message for a mailbox that there is and one that there is not.
+/// # async fn visit(address: std::net::SocketAddr) {
+/// #     use ehlo_tokio::ehlo_client::Envelope;
+/// #     use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
+/// #     let to = [&b"<Ada@example.org>"[..], b"<eve@example.org>"].map(|path| ForwardPath::parse_prefix(path).unwrap().0);
+/// #     let mut client = ehlo_tokio::client::Client::connect(address).await.unwrap();
+/// #     let outcome = client.send(&Envelope::new(ReversePath::Null, &to), b"Subject: hi\r\n\r\nHello.\r\n").await.unwrap();
+/// #     assert_eq!((outcome.accepted, outcome.refused), (1, 1));
+/// #     client.quit().await.unwrap();
+/// # }
 /// ```
 pub trait Policy: Send + Sync + 'static {
     /// Takes the messages of one connection.

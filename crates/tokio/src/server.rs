@@ -89,7 +89,7 @@ impl<P: Policy> Builder<P> {
     }
 
     /// Has these certificates for STARTTLS, if the [settings](Config::tls) want it, and for [listeners](Listener::implicit_tls) of
-    /// implicit TLS. Without this, STARTTLS is off whatever the settings say.
+    /// implicit TLS. Without this, STARTTLS is not offered, and must not be [required](TlsMode::Required).
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = Some(tls);
         self
@@ -120,6 +120,10 @@ impl<P: Policy> Builder<P> {
     }
 
     /// The server.
+    ///
+    /// # Panics
+    ///
+    /// If the settings [require](TlsMode::Required) TLS, and there are no [certificates](Self::tls) for it.
     #[must_use]
     pub fn build(self) -> Server<P> {
         // "localhost" is a domain.
@@ -127,6 +131,8 @@ impl<P: Policy> Builder<P> {
         // The sink begins a message before DATA is answered, so that it can refuse.
         config.questions = self.policy.questions() | Questions::DATA;
         if self.tls.is_none() {
+            // Who wanted it required must not get mail in clear.
+            assert!(config.tls != TlsMode::Required, "TLS that is required needs certificates");
             config.tls = TlsMode::Off;
         }
         let auth = self.authenticator.or_else(|| self.policy.authenticator()).and_then(Auth::new);
@@ -144,6 +150,10 @@ impl<P: Policy> Builder<P> {
     }
 
     /// Builds the server and serves; see [`Server::serve`].
+    ///
+    /// # Panics
+    ///
+    /// As [`build`](Self::build) and [`Server::serve`].
     pub async fn serve(self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) -> Summary {
         self.build().serve([listener], shutdown).await
     }

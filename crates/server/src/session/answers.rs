@@ -95,7 +95,7 @@ impl Session {
         }
         let verdict = match verdict {
             Verdict::Each(answers) if self.config.protocol == Protocol::Lmtp => return self.commit_each(now, answers),
-            Verdict::Each(answers) => for_all(answers),
+            Verdict::Each(answers) => for_all(answers, self.envelope.recipients()),
             verdict => verdict,
         };
         let refusal = match verdict {
@@ -320,8 +320,9 @@ impl Session {
     }
 }
 
-/// What one reply can tell of answers for each recipient: that of the first that was not taken, so that none is lost.
-fn for_all(answers: Vec<RecipientAnswer>) -> Verdict {
+/// What one reply can tell of answers for so many recipients: that of the first that was not taken, so that none is lost.
+fn for_all(mut answers: Vec<RecipientAnswer>, recipients: usize) -> Verdict {
+    answers.resize(recipients, Err(replies::LOCAL_ERROR));
     let first = answers.iter().position(Result::is_err).unwrap_or_default();
     match answers.into_iter().nth(first) {
         Some(Ok(None)) => Verdict::Accept,

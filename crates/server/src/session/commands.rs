@@ -208,6 +208,10 @@ impl Session {
                 return self.bad_command(now, &SyntaxError::Params(ParamFault::Syntax).reply());
             }
         }
+        if let Some(reply) = self.config.no_soliciting.as_ref().and_then(|kinds| kinds.refusal(params)) {
+            self.reply(now, &reply);
+            return self.in_vain(now);
+        }
         if self.config.questions.contains(Questions::MAIL) {
             self.keep_subject(line);
             let token = self.ask(now, Kind::Mail);
@@ -313,10 +317,12 @@ impl Session {
     }
 
     /// Applies the grammar to a line. Where SMTPUTF8 is on offer, and the client said EHLO, addresses and their parameters, and what VRFY
-    /// and EXPN ask for, may have characters beyond ASCII (RFC 6531 §3.3, §3.7.4.2).
+    /// and EXPN ask for, may have characters beyond ASCII (RFC 6531 §3.3, §3.7.4.2). Within a transaction that says SMTPUTF8 a line of RCPT
+    /// without any may have them encoded, in ORCPT.
     fn read<'l>(&self, command: &CommandLine<'l>, line: &[u8]) -> Result<Command<'l>, SyntaxError> {
         let with_utf8 = match command.verb {
-            Some(Verb::Mail | Verb::Rcpt) => !line.is_ascii(),
+            Some(Verb::Mail) => !line.is_ascii(),
+            Some(Verb::Rcpt) => self.envelope.declared.smtputf8 || !line.is_ascii(),
             Some(Verb::Vrfy | Verb::Expn) => true,
             _ => false,
         };

@@ -112,6 +112,8 @@ impl Session {
             self.abort(AbortReason::Disconnected);
             self.phase = Phase::Closed;
             self.flush = None;
+            // What is left goes nowhere: the peer is gone, or reads nothing, or would take it for a part of TLS.
+            self.output.clear();
             self.exchange = None;
             self.events.push(Event::Closed(reason));
         }

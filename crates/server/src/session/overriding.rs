@@ -129,7 +129,7 @@ impl Session {
         let of_a_message = matches!(state, State::Recipients | State::Chunks | State::Failed);
         if state != State::Chunks && state != State::Failed {
             self.refused = 0;
-            self.pace = Pace::begin(now);
+            self.pace = Pace::begin(now, self.size + self.refused);
         }
         self.source = Source::Chunk(Chunk::thrown_away(size, last, (!of_a_message).then_some(state)));
         self.abort(AbortReason::Overridden);

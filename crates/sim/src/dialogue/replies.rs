@@ -1,9 +1,9 @@
 //! What the replies of a session may be, and what they change.
 
-use super::message::has_bare;
-use super::{Dialogue, Mode, Says};
+use super::{Dialogue, Message, Mode, Says};
 use ehlo_codec::ReplyClass;
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
+use ehlo_server::TlsMode;
 
 impl Dialogue {
     /// The session put out these bytes.
@@ -23,16 +23,21 @@ impl Dialogue {
             match line[3] {
                 b' ' => {
                     self.within = None;
-                    self.replied(code);
+                    self.replied(code, &line[4..line.len() - 2]);
+                    self.reply_lines.clear();
                 }
-                b'-' => self.within = Some(code),
+                b'-' => {
+                    self.within = Some(code);
+                    self.reply_lines.push(line[4..line.len() - 2].to_vec());
+                }
                 _ => panic!("no reply: {}", line.escape_ascii()),
             }
         }
     }
 
-    fn replied(&mut self, code: ReplyCode) {
+    fn replied(&mut self, code: ReplyCode, text: &[u8]) {
         assert!(!self.over, "{code} behind the last reply");
+        assert!(!self.handshaking, "{code} in place of a handshake");
         self.pass_silent();
         let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
         let at = self.answered;
@@ -55,11 +60,13 @@ impl Dialogue {
             self.more = self.envelope.to.len();
         }
         self.more = self.more.saturating_sub(1);
+        if message && self.decided.is_some() {
+            return self.decision_told(stage, code);
+        }
         if closing {
             // A 421 may be repeated for each recipient, but nothing else follows it.
             self.hopeless = true;
-            // What was committed is told by 250 and nothing else.
-            assert!(!self.committed, "a message is safe, and the peer is told that it is not");
+            assert!(self.decided.is_none(), "a message was decided on, and the peer is told something else");
             self.over = self.more == 0;
             return;
         }
@@ -67,19 +74,50 @@ impl Dialogue {
         let fault = matches!(owed.says, Says::Fault) && matches!(code.get(), 500 | 501);
         assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
         if self.more > 0 {
-            let yes = code.class() == ReplyClass::Completion;
-            assert_eq!(yes, self.committed, "{code} for one of the recipients");
+            assert_ne!(code.class(), ReplyClass::Completion, "{code} for one of the recipients before the commit");
             return;
         }
         self.answered += 1;
         let says = std::mem::replace(&mut owed.says, Says::Other);
         self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
-        self.moved(stage, says, code);
+        self.moved(stage, says, code, text);
+    }
+
+    /// A reply to a message that the application has decided on: the one that it wants, and under LMTP the one for the next of the
+    /// recipients in their order (RFC 2033 §4.2).
+    fn decision_told(&mut self, stage: Stage, code: ReplyCode) {
+        let decided = self.decided.as_mut().expect("a decision");
+        let expected = decided.pop_front().expect("a reply for each recipient");
+        assert_eq!(code, expected, "not what the application has said");
+        assert!(stage.permits(code), "{code} is no reply to {stage:?}");
+        self.leaves |= code == ReplyCode::SERVICE_NOT_AVAILABLE;
+        assert_eq!(self.more == 0, decided.is_empty(), "one reply too many, or too few");
+        if self.more > 0 {
+            return;
+        }
+        self.decided = None;
+        if self.leaves {
+            (self.hopeless, self.over) = (true, true);
+            return;
+        }
+        self.owed[self.answered].says = Says::Other;
+        self.answered += 1;
+        self.end_transaction();
     }
 
     /// What a reply changes, and whether it may have come at all.
-    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode) {
+    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode, text: &[u8]) {
         let yes = code.class() == ReplyClass::Completion;
+        let no = matches!(code.class(), ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
+        self.check_tls(stage, code, no);
+        if code == ReplyCode::AUTH_CHALLENGE {
+            assert!(self.held.is_empty(), "334 comes late");
+            self.mode = Mode::Response;
+            return self.challenge_told(stage, says, text);
+        }
+        if no && matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse) {
+            self.auth_refused(stage, &says, code);
+        }
         let sender = self.envelope.from.is_some();
         match says {
             Says::Astray => self.over = true,
@@ -88,6 +126,8 @@ impl Dialogue {
                 assert!(!self.refused, "a session that was refused is greeted");
                 self.greeted = true;
                 self.end_transaction();
+                let lines = self.reply_lines.iter().map(Vec::as_slice).chain([text]).skip(1);
+                self.offered = Some(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect());
             }
             Says::Mail(from, binary) if yes => {
                 self.binary = binary;
@@ -101,7 +141,7 @@ impl Dialogue {
             }
             Says::Rset if yes => self.end_transaction(),
             Says::Noop => assert!(yes || self.refused, "{code} to NOOP"),
-            Says::Message(message) => self.message_answered(message.bare, code),
+            Says::Message(message) => self.message_refused(&message, true, code),
             Says::Chunk { octets, last } => {
                 // Out of sequence it is read over, and nothing else changes.
                 if self.envelope.to.is_empty() || (self.failed && !last) {
@@ -112,16 +152,11 @@ impl Dialogue {
                 let body = self.chunks.get_or_insert_default();
                 body.extend_from_slice(&octets);
                 if last {
-                    let bare = !self.binary && has_bare(body);
-                    self.message_answered(bare, code);
+                    let text = std::mem::take(body);
+                    self.message_refused(&Message::new(text, self.binary, &self.shape), false, code);
                 } else if !yes {
                     (self.chunks, self.failed) = (None, true);
                 }
-            }
-            _ if code == ReplyCode::AUTH_CHALLENGE => {
-                assert!(self.held.is_empty(), "334 comes late");
-                assert!(matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse), "334 to {stage:?}");
-                self.mode = Mode::Response;
             }
             _ if code == ReplyCode::AUTHENTICATED => {
                 assert!(self.greeted && !sender, "AUTH out of sequence is taken");
@@ -142,12 +177,33 @@ impl Dialogue {
         }
     }
 
-    fn message_answered(&mut self, bare: bool, code: ReplyCode) {
-        let yes = code.class() == ReplyClass::Completion;
-        assert!(!yes || !bare || self.shape.lenient, "a message with a bare CR or LF is taken");
-        assert!(!yes || self.committed, "acknowledged before the commit");
-        assert!(yes || !self.committed, "committed and refused with {code}");
-        self.committed = false;
+    /// What only TLS allows, and how it begins (RFC 3207 §4).
+    fn check_tls(&mut self, stage: Stage, code: ReplyCode, no: bool) {
+        let Stage::Verb(verb) = stage else { return };
+        let early = matches!(verb, Verb::Noop | Verb::Ehlo | Verb::Lhlo | Verb::Starttls | Verb::Quit);
+        assert!(no || early || self.inside || self.shape.tls != TlsMode::Required, "{code} to {stage:?} before TLS");
+        if verb == Verb::Starttls {
+            assert!(code.get() != 454 || !self.tls_available, "454 to STARTTLS, and a handshake could be done");
+            let may = self.shape.tls.has_starttls() && self.tls_available && !self.inside;
+            assert!(no || may, "{code} to STARTTLS");
+            self.handshaking = !no;
+        }
+    }
+
+    /// A reply to a message that the application has not decided on: the session refuses it, and for a reason.
+    fn message_refused(&mut self, message: &Message, by_data: bool, code: ReplyCode) {
+        let shape = &self.shape;
+        let fits = match code.get() {
+            550 => message.bare,
+            552 => message.body.len() as u64 > shape.message_size,
+            // What the application says to DATA, it says to the first chunk behind its end.
+            554 if by_data => shape.received.is_some_and(|most| message.received > most as usize),
+            452 => self.not_stored,
+            451 if by_data => self.undecided,
+            503 | 554 | 451 => !by_data,
+            _ => false,
+        };
+        assert!(fits, "a message is refused with {code}, and there is no reason");
         self.end_transaction();
     }
 }

@@ -141,7 +141,16 @@ impl<P: Policy> Connection<P> {
         if taken > 0 {
             hub.messages.fetch_add(1, Ordering::Relaxed);
             hub.bytes.fetch_add(size, Ordering::Relaxed);
-            tracing::debug!(connection, size, recipients, taken, code, "message accepted");
+            tracing::debug!(
+                connection,
+                size,
+                recipients,
+                taken,
+                code,
+                // RFC 6710 §4.1.
+                priority = self.session.envelope().mail_params().priority().map(|priority| priority.get()),
+                "message accepted"
+            );
         } else {
             hub.refused_messages.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(connection, size, code, "message refused");

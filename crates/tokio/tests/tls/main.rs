@@ -123,6 +123,14 @@ impl Policy for Noting {
     }
 }
 
+#[test]
+#[should_panic(expected = "TLS that is required needs certificates")]
+fn tls_that_is_required_is_not_left_out_for_want_of_certificates() {
+    let mut settings = settings();
+    settings.tls = TlsMode::Required;
+    let _ = Server::builder(AcceptAll(Memory::new(1 << 20))).config(settings).build();
+}
+
 #[tokio::test]
 async fn a_message_comes_in_behind_starttls_and_the_policy_knows() {
     within(async {

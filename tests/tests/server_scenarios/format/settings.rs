@@ -67,6 +67,7 @@ impl Scenario {
                 let classes = Solicitations::parse(value).ok_or_else(|| format!("{value} is no list of keywords"))?;
                 config.no_soliciting = Some(classes);
             }
+            "announce-limits" => config.announce_limits = on(value)?,
             "etrn" => config.etrn = on(value)?,
             "expn" => config.expn = on(value)?,
             "help" => config.help = on(value)?,

@@ -46,7 +46,6 @@ impl Session {
             if state != State::Failed {
                 chunk.astray = Some(state);
                 self.refused = 0;
-                self.pace = Pace::begin(now);
             }
             self.source = Source::Chunk(chunk);
             // RFC 2033 §4.3: the last chunk has one reply for each recipient, and so none if there is none.
@@ -56,7 +55,7 @@ impl Session {
         self.source = Source::Chunk(chunk);
         if state == State::Recipients {
             (self.size, self.refused) = (0, 0);
-            self.pace = Pace::begin(now);
+            self.pace = Pace::begin(now, 0);
         } else if size == 0 && !last && self.temper.idle_command() {
             return self.close_with(now, &replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
         }
@@ -82,8 +81,10 @@ impl Session {
         matches!(self.source, Source::Chunk(_))
     }
 
-    /// Reads the chunk over, and then gives the reply, unless there is to be none.
+    /// Reads the chunk over, and then gives the reply, unless there is to be none. It is part of no message any more, so its time begins
+    /// now.
     pub(in crate::session) fn refuse_chunk(&mut self, now: Instant, reply: Option<Reply>) {
+        self.pace = Pace::begin(now, self.size + self.refused);
         self.go_on_with_body(now);
         self.phase = Phase::Refusing(reply);
         if self.source.is_whole_chunk() {
