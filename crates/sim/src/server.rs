@@ -178,6 +178,9 @@ impl Server {
             self.record(now, || Op::Surplus(rest.to_vec()));
         }
         self.model.taken(&rest[..used]);
+        if used > 0 {
+            self.pace.came(now);
+        }
         self.note_output();
         let given = match step.event {
             None => Given::Nothing,
