@@ -158,7 +158,7 @@ pub(crate) struct Args {
     check_rules: bool,
 
     /// What rules leave to chance begins with this number: the same one gives the same answers
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "rules")]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
     /// How many seconds messages may take to end after a signal
@@ -272,6 +272,9 @@ fn start(args: Args, given: &Given) -> Result<ExitCode, Failure> {
     if args.ledger.is_some() && args.store != StoreKind::Verify {
         return Err(Failure::Usage("--ledger needs --store verify".to_owned()));
     }
+    if given.has("seed") && args.rules.is_none() && args.config.file.is_none() {
+        return Err(Failure::Usage("--seed needs rules: --rules <FILE>, or those of --config <FILE>".to_owned()));
+    }
     if args.check_rules {
         return rules::check(&args);
     }
@@ -360,7 +363,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     config.auth.allow_plaintext_auth = args.allow_plaintext_auth;
     config.auth.require_auth = args.require_auth;
     let users = users::load(args)?;
-    let rules = rules::load(args)?;
+    let rules = rules::load(args)?.unwrap_or_default();
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
         .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize);
@@ -390,7 +393,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
             threads: args.threads,
             connections: args.max_connections as usize,
             hangup,
-            rules,
+            rules: Box::new(move || rules.clone()),
         },
     )
 }
@@ -406,7 +409,8 @@ struct Service<P> {
     threads: Option<NonZeroUsize>,
     connections: usize,
     hangup: Option<Hangup>,
-    rules: Rules,
+    /// Those that are in force, for what is told at the end.
+    rules: Box<dyn Fn() -> Rules>,
 }
 
 fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, Failure> {
@@ -442,7 +446,7 @@ fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, F
         Ok(server.serve(listeners, stop).await)
     })?;
     tell("serve", sum_up(&summary));
-    rules::sum_up(&rules);
+    rules::sum_up(&rules());
     Ok(if summary.cut_off == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

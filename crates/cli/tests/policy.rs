@@ -248,3 +248,29 @@ fn an_address_is_granted_relaying_for_a_while() {
         assert_eq!(ehlo().args(arguments).output().unwrap().status.code(), Some(status), "{arguments:?}");
     }
 }
+
+#[test]
+fn rules_of_the_file_answer_first_and_are_read_again() {
+    let folder = Folder::new();
+    let rule = |reply: &str| format!("{FILE}[[rule]]\nstage = 'rcpt'\nrecipient = 'bob@*'\nreply = '{reply}'\n");
+    let file = folder.write("ehlo.toml", rule("450 4.2.1 Busy"));
+    let server = start(&file, &["--listen", "127.0.0.1:0"]);
+    let mut client = server.connect();
+    client.expect("220");
+    client.say("EHLO client.example\r\n", "250");
+    client.say("MAIL FROM:<x@y.example>\r\n", "250");
+    client.say("RCPT TO:<bob@a.example>\r\n", "450 4.2.1 Busy");
+    client.say("RCPT TO:<eve@a.example>\r\n", "550 5.1.1");
+    folder.write("ehlo.toml", rule("451 4.3.5 Confused"));
+    server.signal(Signal::HUP);
+    // It is read on a thread of its own; a minute is far more than that takes.
+    let changed = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        client.say("RCPT TO:<bob@a.example>\r\n", "45").starts_with("451 4.3.5 Confused")
+    });
+    assert!(changed, "{:?}", server.stop());
+    client.say("RCPT TO:<ada@a.example>\r\n", "250");
+    drop(client);
+    let (status, errors) = server.stop();
+    assert!(status == Some(0) && errors.contains("rule 1: applied "), "{errors}");
+}

@@ -8,11 +8,13 @@ use std::time::Duration;
 use ehlo_tokio::Network;
 use ehlo_tokio::ehlo_server::{Config, TlsMode};
 use ehlo_tokio::tls::TlsConfig;
+use toml::Spanned;
 
 use crate::check::{self, Serving};
 use crate::config::{ConfigFile, Problems, Verification};
 use crate::place::Places;
 use crate::plan::Plan;
+use crate::rules::{self, Remark, Rules};
 
 /// Octets of a file.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -21,6 +23,8 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub struct Loaded {
     pub(crate) plan: Plan,
     pub(crate) serving: Serving,
+    rules: Rules,
+    remarks: Vec<Remark>,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -56,7 +60,11 @@ impl Loaded {
     pub fn parse(name: &str, text: &str, folder: &Path, places: &Places) -> Result<Self, Problems> {
         let (file, problems) = ConfigFile::read(text);
         match check::check(&file, folder, places, problems) {
-            Ok((plan, serving)) => Ok(Self { plan, serving }),
+            Ok((plan, serving)) => {
+                let remarks = rules::remarks(text, &file.rule);
+                let rules = Rules::new(file.rule.into_iter().map(Spanned::into_inner));
+                Ok(Self { plan, serving, rules, remarks })
+            }
             Err(problems) => Err(Problems::new(name, text, problems)),
         }
     }
@@ -65,6 +73,18 @@ impl Loaded {
     #[must_use]
     pub const fn accepts_all(&self) -> bool {
         self.plan.accept_all.is_some()
+    }
+
+    /// Its `[[rule]]`s, with the seed 0: for a [`Ruled`](crate::Ruled) in front of the policy.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What is unusual in its `[[rule]]`s, and may be meant.
+    #[must_use]
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     /// The settings of sessions.

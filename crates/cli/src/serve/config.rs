@@ -9,10 +9,10 @@ use ehlo_policy::{Builder, EXAMPLE, FilePolicy, Loaded, Place, Places, Ruled};
 use ehlo_tokio::ehlo_server::{Protocol, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, StdFiles, Verify};
 use ehlo_tokio::tls::TlsConfig;
-use ehlo_tokio::{ConnectionLimits, Server, Settings};
+use ehlo_tokio::{ConnectionLimits, Server};
 
 use super::{Args, Failure, Given, Hangup, Ledger, MEMORY, Service, StoreKind, rules, run_server, tls};
-use crate::console::print;
+use crate::console::{print, tell};
 
 /// The name under which the policy finds what --store names.
 const STORE: &str = "--store";
@@ -46,7 +46,10 @@ pub(super) fn answer(args: &Args) -> Result<Option<ExitCode>, Failure> {
     }
     match &args.config.file {
         Some(file) if args.config.check_config => {
-            read(file, &Places::default())?;
+            let loaded = read(file, &Places::default())?;
+            for remark in loaded.remarks() {
+                tell("serve", format_args!("{}: {remark}", file.display()));
+            }
             printed(print("ok"))
         }
         _ => Ok(None),
@@ -68,6 +71,7 @@ struct Overrides {
     require_tls: bool,
     tls: Option<TlsConfig>,
     store: bool,
+    rules: bool,
 }
 
 impl Overrides {
@@ -83,6 +87,7 @@ impl Overrides {
             require_tls: args.require_tls,
             tls,
             store: given.has("store"),
+            rules: args.rules.is_some(),
         })
     }
 
@@ -171,11 +176,12 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
     let threads = args.threads.or(loaded.threads());
     let (session, tls) = (loaded.session().clone(), loaded.tls().cloned());
     let needs_resolver = loaded.needs_resolver();
+    let file_rules = loaded.rules().clone().with_seed(args.seed);
     let policy = with_dns(FilePolicy::builder(loaded, places.clone()), needs_resolver)?
         .build()
         .map_err(|error| Failure::Start(format!("{}: {error}", file.display())))?;
-    let rules = rules::load(args)?;
-    let mut server = Server::builder(Ruled::new(rules.clone(), policy.clone()))
+    let ruled = Ruled::new(rules::load(args)?.unwrap_or(file_rules), policy.clone());
+    let mut server = Server::builder(ruled.clone())
         .config(session)
         .limits(ConnectionLimits::default().total(connections).per_address(per_address))
         .proxies(proxies)
@@ -184,7 +190,23 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
         server = server.tls(tls.clone());
     }
     let ledger = Ledger::create(args)?;
-    let hangup: Hangup = Box::new(move |settings| reload(&file, &places, &policy, &overrides, settings, tls.as_ref()));
+    let rules = {
+        let ruled = ruled.clone();
+        Box::new(move || ruled.rules())
+    };
+    let seed = args.seed;
+    let hangup: Hangup = Box::new(move |settings| {
+        let put = |loaded: Loaded| {
+            let rules = loaded.rules().clone().with_seed(seed);
+            let mut restart = policy.reload(loaded, settings, tls.as_ref())?;
+            // Those of --rules win over the file, whatever is in it now.
+            if !overrides.rules && !ruled.replace(rules) {
+                restart.push("rule");
+            }
+            Ok(restart)
+        };
+        reload(&file, &places, &overrides, put)
+    });
     let code =
         run_server(args, Service { server, listen, listen_tls, threads, connections, hangup: Some(hangup), rules })?;
     if let Some(records) = verify {
@@ -213,14 +235,12 @@ fn with_dns(builder: Builder<StdFiles>, needed: bool) -> Result<Builder<StdFiles
     Ok(builder)
 }
 
-/// Reads the file again and puts it into force; tells how that went.
+/// Reads the file again and has it put into force; tells how that went. What needs a restart is given by `put`.
 fn reload(
     file: &Path,
     places: &Places,
-    policy: &FilePolicy,
     overrides: &Overrides,
-    settings: &Settings,
-    tls: Option<&TlsConfig>,
+    put: impl Fn(Loaded) -> Result<Vec<&'static str>, String>,
 ) -> String {
     let again = || {
         // Certificates of the command line are files that may have changed, too.
@@ -229,7 +249,7 @@ fn reload(
         }
         let mut loaded = Loaded::read(file, places).map_err(|problems| problems.to_string())?;
         overrides.apply(&mut loaded)?;
-        policy.reload(loaded, settings, tls)
+        put(loaded)
     };
     match again() {
         Ok(restart) if restart.is_empty() => format!("{} was read again, and is in force", file.display()),

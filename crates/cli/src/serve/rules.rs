@@ -8,10 +8,10 @@ use ehlo_policy::Rules;
 use super::{Args, Failure};
 use crate::console::{print, tell};
 
-/// What --rules and --seed say; no rules if there is no --rules.
-pub(super) fn load(args: &Args) -> Result<Rules, Failure> {
-    let Some(path) = &args.rules else { return Ok(Rules::default()) };
-    Rules::from_toml(&read(path)?).map(|rules| rules.with_seed(args.seed)).map_err(|error| wrong(path, &error))
+/// What --rules and --seed say; `None` if there is no --rules.
+pub(super) fn load(args: &Args) -> Result<Option<Rules>, Failure> {
+    let Some(path) = &args.rules else { return Ok(None) };
+    Rules::from_toml(&read(path)?).map(|rules| Some(rules.with_seed(args.seed))).map_err(|error| wrong(path, &error))
 }
 
 /// Tells what is unusual in the file of --rules.

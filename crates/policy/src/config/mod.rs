@@ -20,6 +20,8 @@ pub use values::{Bytes, Net, Period};
 use serde::Deserialize;
 pub use toml::Spanned;
 
+use crate::rules::Rule;
+
 /// A value, and where in the file it stands.
 pub(crate) type At<T> = Spanned<T>;
 
@@ -76,7 +78,8 @@ pub struct ConfigFile {
     pub dns: Dns,
     /// Lists of hosts that are not wanted, in DNS.
     pub dnsbl: Vec<At<Dnsbl>>,
-    // The rules that answer with any reply stand here as `rule`, once there are some.
+    /// Rules that answer a client with anything, in front of all else, to test clients: the page on rules has their keys.
+    pub rule: Vec<At<Rule>>,
 }
 
 impl ConfigFile {

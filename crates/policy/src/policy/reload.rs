@@ -115,7 +115,7 @@ impl<F: FileOps> Builder<F> {
     ///
     /// What can't be opened, and why.
     pub fn build(self) -> Result<FilePolicy<F>, String> {
-        let Self { loaded: Loaded { mut plan, mut serving }, places, files, resolver, wall_clock } = self;
+        let Self { loaded: Loaded { mut plan, mut serving, .. }, places, files, resolver, wall_clock } = self;
         let fixed = Fixed::of(&serving);
         serving.session.hostname().clone_into(&mut plan.hostname);
         plan.open(&places)?;
@@ -165,7 +165,7 @@ impl<F: FileOps> FilePolicy<F> {
         tls: Option<&TlsConfig>,
     ) -> Result<Vec<&'static str>, String> {
         let live = &self.live;
-        let Loaded { mut plan, mut serving } = loaded;
+        let Loaded { mut plan, mut serving, .. } = loaded;
         serving.session.hostname().clone_into(&mut plan.hostname);
         let needs_restart = live.fixed.differences(&Fixed::of(&serving));
         plan.open(&live.places)?;

@@ -1,6 +1,6 @@
 //! Rules in front of a policy.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ehlo_tokio::auth::Authenticator;
 use ehlo_tokio::ehlo_server::Questions;
@@ -8,17 +8,35 @@ use ehlo_tokio::{Context, Decision, Etrn, Expn, Hello, Mail, Policy, Rcpt, Upcom
 
 use super::Rules;
 
-/// A policy with rules in front of it: what no rule is applied to goes on to the policy.
+/// A policy with rules in front of it: what no rule is applied to goes on to the policy. Clones have the same rules, also when they are replaced.
 #[derive(Clone, Debug)]
 pub struct Ruled<P> {
-    rules: Rules,
+    rules: Arc<RwLock<Rules>>,
+    /// Whether there were rules when it was made.
+    asks: bool,
     policy: P,
 }
 
 impl<P> Ruled<P> {
     /// These rules in front of this policy.
-    pub const fn new(rules: Rules, policy: P) -> Self {
-        Self { rules, policy }
+    pub fn new(rules: Rules, policy: P) -> Self {
+        Self { asks: !rules.is_empty(), rules: Arc::new(RwLock::new(rules)), policy }
+    }
+
+    /// The rules that are in force.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other rules into force, for what comes next over any connection. What was counted of the old ones is theirs.
+    ///
+    /// Gives whether they are: a server asks nothing of a policy that had no rules when it was built, since each question costs something, so that
+    /// the first ones need another server.
+    pub fn replace(&self, rules: Rules) -> bool {
+        let in_force = self.asks || rules.is_empty();
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        in_force
     }
 }
 
@@ -27,7 +45,7 @@ impl<P: Policy> Policy for Ruled<P> {
 
     fn questions(&self) -> Questions {
         let questions = self.policy.questions();
-        if self.rules.is_empty() { questions } else { questions | Questions::OVERRIDE }
+        if self.asks { questions | Questions::OVERRIDE } else { questions }
     }
 
     fn sink(&self) -> Self::Sink {
@@ -39,7 +57,7 @@ impl<P: Policy> Policy for Ruled<P> {
     }
 
     fn intervene(&self, upcoming: &Upcoming<'_>) -> Decision {
-        self.rules.intervene(upcoming).unwrap_or_else(|| self.policy.intervene(upcoming))
+        self.rules().intervene(upcoming).unwrap_or_else(|| self.policy.intervene(upcoming))
     }
 
     fn connect(&self, connect: &Context<'_>) -> Decision {
