@@ -11,7 +11,8 @@ use std::time::Instant;
 fn other_recipients_take_the_place_of_those_and_all_else_stays() {
     let now = Instant::now();
     let mut session = Session::new(now, Arc::new(Config::new("mx.test").unwrap()), Peer::new(1));
-    let mut input = &b"EHLO client.test\r\nMAIL FROM:<ada@a.test> SIZE=7 RET=HDRS\r\nRCPT TO:<one@b.test> NOTIFY=NEVER\r\n\
+    let mut input =
+        &b"EHLO client.test\r\nMAIL FROM:<ada@a.test> SIZE=7 RET=HDRS\r\nRCPT TO:<one@b.test> NOTIFY=NEVER\r\n\
                        RCPT TO:<two@b.test>\r\n"[..];
     loop {
         let step = session.handle_input(now, input);
@@ -34,7 +35,6 @@ fn other_recipients_take_the_place_of_those_and_all_else_stays() {
     assert_eq!(view.reverse_path_text(), "<ada@a.test>");
     assert_eq!(view.mail_params().as_str(), before.mail_params().as_str());
     assert_eq!((view.declared_size(), view.is_extended()), (Some(7), true));
-    let recipients: Vec<String> =
-        view.recipients().map(|it| format!("{} {}", it.path, it.params.as_str())).collect();
+    let recipients: Vec<String> = view.recipients().map(|it| format!("{} {}", it.path, it.params.as_str())).collect();
     assert_eq!(recipients, ["<three@c.test> NOTIFY=NEVER", "<Postmaster> "]);
 }

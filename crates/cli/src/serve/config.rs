@@ -11,7 +11,8 @@ use ehlo_tokio::store::{Discard, Maildir, Memory, StdFiles, Verify};
 use ehlo_tokio::tls::TlsConfig;
 use ehlo_tokio::{ConnectionLimits, Server, Settings};
 
-use super::{Args, Failure, Given, Hangup, Ledger, MEMORY, Service, StoreKind, run_server, tls};
+use super::records::Ledger;
+use super::{Args, Failure, Given, Hangup, MEMORY, Service, StoreKind, run_server, tls};
 use crate::console::print;
 
 /// The name under which the policy finds what --store names.
@@ -204,7 +205,8 @@ fn with_dns(builder: Builder<StdFiles>, needed: bool) -> Result<Builder<StdFiles
 #[cfg(not(feature = "dns"))]
 fn with_dns(builder: Builder<StdFiles>, needed: bool) -> Result<Builder<StdFiles>, Failure> {
     if needed {
-        let what = "the file asks something of DNS, and this program is built without it: build it with the feature dns";
+        let what =
+            "the file asks something of DNS, and this program is built without it: build it with the feature dns";
         return Err(Failure::Start(what.to_owned()));
     }
     Ok(builder)

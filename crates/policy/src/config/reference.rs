@@ -70,7 +70,10 @@ fn the_book_has_every_key_with_what_its_type_says_of_it() {
     if text[start..end] == table {
         return;
     }
-    assert!(std::env::var_os("EHLO_WRITE_BOOK").is_some(), "{PAGE} is stale: run this test with EHLO_WRITE_BOOK=1, and look at what it has changed");
+    assert!(
+        std::env::var_os("EHLO_WRITE_BOOK").is_some(),
+        "{PAGE} is stale: run this test with EHLO_WRITE_BOOK=1, and look at what it has changed"
+    );
     std::fs::write(page, format!("{}{table}{}", &text[..start], &text[end..])).unwrap();
 }
 
