@@ -1,22 +1,21 @@
 //! `ehlo serve`: a server that takes any message.
 
 mod config;
+mod given;
+mod records;
 mod rules;
 mod tls;
 mod users;
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ehlo_load::integrity::Stored;
-use ehlo_load::{MessageId, ledger};
 use ehlo_policy::{Ruled, Rules};
 use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
@@ -26,6 +25,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
+pub(crate) use self::given::Given;
+use self::records::Ledger;
 use crate::console::{print, tell};
 
 /// Connections that wait to be accepted. The system may have a lower limit (net.core.somaxconn).
@@ -298,48 +299,6 @@ fn start(args: Args, given: &Given) -> Result<ExitCode, Failure> {
             ledger.write(&store)?;
             Ok(code)
         }
-    }
-}
-
-/// The file that --ledger names, if there is one. Opened at the start, so that a wrong path is told then.
-struct Ledger(Option<(File, PathBuf)>);
-
-impl Ledger {
-    fn create(args: &Args) -> Result<Self, Failure> {
-        let Some(path) = &args.ledger else { return Ok(Self(None)) };
-        let file = File::create(path).map_err(|error| Self::failed(path, &error))?;
-        Ok(Self(Some((file, path.clone()))))
-    }
-
-    fn write(self, store: &Verify) -> Result<(), Failure> {
-        let Some((file, path)) = self.0 else { return Ok(()) };
-        let entries = store.records().into_iter().map(|record| Stored {
-            id: record.id.map(MessageId::from),
-            length: record.length,
-            digest: record.digest,
-        });
-        ledger::write(io::BufWriter::new(file), entries).map_err(|error| Self::failed(&path, &error))
-    }
-
-    fn failed(path: &Path, error: &io::Error) -> Failure {
-        Failure::Start(format!("cannot write the ledger {}: {error}", path.display()))
-    }
-}
-
-/// The options that stand on the command line, by their names with `_` in place of `-`.
-#[derive(Debug, Default)]
-pub(crate) struct Given(Vec<String>);
-
-impl Given {
-    pub(crate) fn of(matches: Option<&clap::ArgMatches>) -> Self {
-        let Some(matches) = matches else { return Self::default() };
-        let on_line =
-            |id: &&clap::Id| matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine);
-        Self(matches.ids().filter(on_line).map(|id| id.as_str().to_owned()).collect())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|given| given == name)
     }
 }
 

@@ -96,7 +96,7 @@ address = 'spam@c.example'
 address = '@d.example'
 reply = 450
 ";
-        let text = format!("{}{FILE}", rules.replace("relay.networks", "relay.networks"));
+        let text = format!("{rules}{FILE}");
         let (server, _) = start(&text, &folder).await;
         for (from, sender, expected) in [
             (STRANGER, "SPAM@c.example", "550 5.7.1"),
@@ -134,6 +134,9 @@ async fn names_of_mailboxes_keep_to_the_rules() {
             ("\"a..b\"@a.example", "553 5.1.3"),
             ("123456789@a.example", "553 5.1.3"),
             ("äda@a.example", "553 5.1.3"),
+            // Mail for Postmaster is taken, whatever the rules are.
+            ("postmaster@a.example", "250"),
+            ("Postmaster", "250"),
             // Others name their mailboxes as they like.
             ("-x@elsewhere.example", "550 5.7.1"),
         ] {
@@ -238,6 +241,8 @@ async fn who_is_on_a_list_is_refused_and_whom_dns_does_not_know_is_not() {
     client.say("MAIL FROM:<x@y.example>", "250").await;
     let told = "550 5.7.1 198.51.100.66 is listed by bl.example: see https://bl.example/?198.51.100.66??250 ?ok";
     assert_eq!(client.say("RCPT TO:<ada@a.example>", "").await, told);
+    // Mail for Postmaster is taken: whoever is listed by mistake has to be able to say so (RFC 5321 §4.5.1).
+    client.say("RCPT TO:<postmaster@b.example>", "250").await;
     // Whoever asks for a relay is told of that, whether listed or not.
     client.say("RCPT TO:<x@elsewhere.example>", "550 5.7.1 Relaying denied").await;
     let asked = dns.asked.load(Ordering::SeqCst);

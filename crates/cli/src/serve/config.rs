@@ -11,7 +11,8 @@ use ehlo_tokio::store::{Discard, Maildir, Memory, StdFiles, Verify};
 use ehlo_tokio::tls::TlsConfig;
 use ehlo_tokio::{ConnectionLimits, Server};
 
-use super::{Args, Failure, Given, Hangup, Ledger, MEMORY, Service, StoreKind, rules, run_server, tls};
+use super::records::Ledger;
+use super::{Args, Failure, Given, Hangup, MEMORY, Service, StoreKind, rules, run_server, tls};
 use crate::console::{print, tell};
 
 /// The name under which the policy finds what --store names.

@@ -1,6 +1,7 @@
 //! From what a file says to what it means: everything that is wrong with it is found, and told with its place.
 
 mod access;
+mod follow;
 mod mail;
 mod session;
 

@@ -46,6 +46,9 @@ pub(crate) struct AuthPlan {
     pub(crate) file: Option<(PathBuf, UserTable)>,
 }
 
+/// A time: what is given, where it goes, the least and the most, and who says so.
+type TimeRow<'r> = (&'r Option<At<Period>>, &'r mut Duration, Duration, Duration, &'r str);
+
 fn plain<T: Copy>(value: Option<&At<T>>) -> Option<T> {
     value.map(|value| *value.get_ref())
 }
@@ -179,9 +182,8 @@ impl Checker<'_> {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         const LONG: Duration = Duration::from_secs(7 * 24 * 3600);
         let free = self.file.limits.below_rfc;
-        let second = Duration::from_millis(1);
-        // Name, what is given, where it goes, the least and the most, and who says so.
-        let rows: [(&Option<At<Period>>, &mut Duration, Duration, Duration, &str); 8] = [
+        let instant = Duration::from_millis(1);
+        let rows: [TimeRow<'_>; 8] = [
             (&given.command, &mut timeouts.command, minutes(5), LONG, "RFC 5321 §4.5.3.2.7"),
             (&given.body, &mut timeouts.body, minutes(3), LONG, "RFC 5321 §4.5.3.2.5"),
             (&given.slow_body, &mut timeouts.slow_body, minutes(1), LONG, "a message takes a while"),
@@ -189,25 +191,25 @@ impl Checker<'_> {
             (
                 &given.answer,
                 &mut timeouts.answer,
-                second,
+                instant,
                 minutes(5),
                 "RFC 5321 §4.5.3.2.2: the client waits no longer",
             ),
             (
                 &given.commit,
                 &mut timeouts.commit,
-                second,
+                instant,
                 minutes(10),
                 "RFC 5321 §4.5.3.2.6: the client waits no longer",
             ),
-            (&given.sink, &mut timeouts.sink, second, minutes(3), "RFC 5321 §4.5.3.2.5: the client waits no longer"),
+            (&given.sink, &mut timeouts.sink, instant, minutes(3), "RFC 5321 §4.5.3.2.5: the client waits no longer"),
             (&given.handshake, &mut timeouts.handshake, Duration::from_secs(10), LONG, "two round trips may be slow"),
         ];
         for (value, place, least, most, reference) in rows {
             let Some(value) = value else { continue };
             let Period(time) = *value.get_ref();
             *place = time;
-            let least = if free { second } else { least };
+            let least = if free { instant } else { least };
             if time < least || time > most {
                 let what = format!("{time:?} is out of range ({reference})");
                 let remedy = if free || time > most {

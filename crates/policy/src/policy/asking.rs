@@ -14,8 +14,9 @@ use crate::plan::Plan;
 use crate::reply;
 use crate::usage::{Holder, free_bytes};
 
-/// Look-ups for one question at the most: each of them is of another thing, unless answers are forgotten as fast as they come.
-const MAX_NEEDS: usize = 64;
+/// Look-ups for one question at the most: each of them is of another thing, unless answers are forgotten as fast as they come. An alias may
+/// stand for as many mailboxes, all of which are to be counted; [`Timeouts::answer`](ehlo_tokio::ehlo_server::Timeouts) bounds their time.
+const MAX_NEEDS: usize = 20_000;
 
 /// Who asks.
 pub(super) struct Asker<F: FileOps> {

@@ -43,7 +43,10 @@ impl<F: FileOps> Asker<F> {
         let plan = &self.plan;
         let subject = to.as_str();
         let directory = &plan.directory;
+        // RFC 5321 §4.5.1: mail for Postmaster is taken from everybody who is let in at all.
+        let to_postmaster = to.mailbox().is_none_or(|mailbox| mailbox.is_postmaster());
         if let Some(mailbox) = to.mailbox()
+            && !to_postmaster
             && (plan.accept_all.is_some() || directory.is_local(mailbox))
             && !plan.names.allow(&local_key(mailbox))
         {
@@ -68,6 +71,7 @@ impl<F: FileOps> Asker<F> {
             }
         }
         if !plan.lists.is_empty()
+            && !to_postmaster
             && !self.is_trusted()?
             && let Some(reply) = self.listed(Stage::Recipient)?
         {
