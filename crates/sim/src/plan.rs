@@ -279,5 +279,5 @@ fn auth(config: &mut ehlo_server::Config, rng: &mut Rng) {
     config.auth.allow_plaintext_auth = rng.percent(50);
     config.auth.require_auth = rng.percent(30);
     config.limits.auth_failures = rng.between(1, 5) as u32;
-    config.limits.auth_line = *rng.pick(&[100, Limits::default().auth_line]);
+    config.limits.auth_line = *rng.pick(&[102, Limits::default().auth_line]);
 }

@@ -340,7 +340,7 @@ impl Talker {
                         ForwardPath::parse_prefix(path.as_bytes()).map_or(path.into(), |(path, _)| path.to_string());
                     self.asked = Some(Asked::Recipient(path));
                 } else {
-                    self.recipients = None;
+                    (self.recipients, self.asked) = (None, None);
                 }
                 out.extend_from_slice(b"RCPT TO:");
                 out.extend_from_slice(path.as_bytes());

@@ -221,8 +221,11 @@ pub(super) fn response(rng: &mut Rng, out: &mut Vec<u8>) {
 
 /// The base64 of some octets.
 fn base64(rng: &mut Rng, out: &mut Vec<u8>) {
+    // As long as a line may be with one of the limits, and beyond.
+    let exact = *rng.pick(&[75, 76, 9216, 9217]);
     let most = *rng.pick(&[3, 3, 30, 400, 9000]);
-    let octets: Vec<u8> = (0..rng.below(most + 1)).map(|_| rng.next() as u8).collect();
+    let length = if rng.percent(20) { exact } else { rng.below(most + 1) };
+    let octets: Vec<u8> = (0..length).map(|_| rng.next() as u8).collect();
     Base64::encode(&octets, out);
 }
 
