@@ -11,8 +11,10 @@ mod discard;
 #[cfg(test)]
 mod fake;
 mod files;
+mod incoming;
 mod maildir;
 mod memory;
+mod names;
 mod pool;
 mod verify;
 
@@ -53,4 +55,9 @@ fn sync_ancestors(files: &impl FileOps, path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether there is no room, which passes, and of which a file system tells before it throws anything away.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -7,13 +7,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::oneshot;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::delivery::Delivery;
 use super::{FileOps, Shared};
+use crate::store::incoming::{Deposit as _, Finished};
+use crate::store::is_full;
 use crate::store::pool::Size;
 
 /// Threads that write and sync files. They wait for the disk, hence far more than processors: what they wait for together costs one
@@ -23,32 +24,10 @@ pub(super) const SIZE: Size = Size { threads: 32, share: 4 };
 /// Messages that become visible by one sync of the directory, at the most.
 const GROUP: usize = 256;
 
-/// A message that is whole, and whose session waits.
-#[derive(Debug)]
-pub(super) struct Finished<F: FileOps> {
-    pub(super) delivery: Delivery<F>,
-    /// The end of the message, or all of it: what isn't written yet.
-    pub(super) rest: Vec<u8>,
-    pub(super) answer: oneshot::Sender<io::Result<()>>,
-}
-
-impl<F: FileOps> Finished<F> {
-    /// Nothing of it remains, and the session hears why.
-    fn fail(mut self, error: io::Error) {
-        self.delivery.undo();
-        self.answer(Err(error));
-    }
-
-    fn answer(self, result: io::Result<()>) {
-        // The session may be gone. Then the message stays all the same: its client may not have heard, but may not be told otherwise.
-        let _ = self.answer.send(result);
-    }
-}
-
 /// Messages whose files are on the disk, and which are not visible yet.
 #[derive(Debug)]
 pub(super) struct Ready<F: FileOps> {
-    messages: VecDeque<Finished<F>>,
+    messages: VecDeque<Finished<Delivery<F>>>,
     /// A thread makes them visible.
     led: bool,
 }
@@ -61,19 +40,19 @@ impl<F: FileOps> Default for Ready<F> {
 
 impl<F: FileOps> Shared<F> {
     /// A thread's share of the messages: writes and syncs their files, and sees to it that they become visible.
-    pub(super) fn store(&self, mut share: Vec<Finished<F>>) {
+    pub(super) fn store(&self, mut share: Vec<Finished<Delivery<F>>>) {
         let several = share.len() > 1;
         let mut results = Vec::with_capacity(share.len());
         for message in &mut share {
-            let result = message.delivery.write(&message.rest);
+            let result = message.deposit.write(&message.rest);
             if several && result.is_ok() {
-                message.delivery.start_write_back();
+                message.deposit.start_write_back();
             }
             results.push(result);
         }
         for (message, result) in share.iter_mut().zip(&mut results) {
             if result.is_ok() {
-                *result = message.delivery.sync();
+                *result = message.deposit.sync();
             }
         }
         let mut synced = VecDeque::with_capacity(share.len());
@@ -100,28 +79,29 @@ impl<F: FileOps> Shared<F> {
             return;
         }
         ready.led = true;
-        let lead = Lead(&self.ready);
         loop {
             let count = ready.messages.len().min(GROUP);
             if count == 0 {
                 // Under the same lock as the look: whoever adds one behind it leads.
                 ready.led = false;
-                lead.end();
                 return;
             }
             let group = ready.messages.drain(..count).collect();
             drop(ready);
-            self.publish(group);
+            // Should a file system of someone else's panic, then the others still have to be led.
+            if catch_unwind(AssertUnwindSafe(|| self.publish(group))).is_err() {
+                tracing::error!("the file system panicked; a group of messages is lost and was not acknowledged");
+            }
             ready = self.ready();
         }
     }
 
     /// Makes messages visible, makes that last, and answers.
-    fn publish(&self, group: Vec<Finished<F>>) {
+    fn publish(&self, group: Vec<Finished<Delivery<F>>>) {
         let mut visible = Vec::with_capacity(group.len());
         for mut message in group {
             let result =
-                if self.poisoned.load(Ordering::Acquire) { Err(poisoned()) } else { message.delivery.publish() };
+                if self.poisoned.load(Ordering::Acquire) { Err(poisoned()) } else { message.deposit.publish() };
             match result {
                 Ok(()) => visible.push(message),
                 Err(error) => message.fail(error),
@@ -132,7 +112,7 @@ impl<F: FileOps> Shared<F> {
         }
         let Err(error) = self.files.sync_dir(&self.new) else {
             for mut message in visible {
-                message.delivery.keep();
+                message.deposit.keep();
                 message.answer(Ok(()));
             }
             return;
@@ -142,8 +122,8 @@ impl<F: FileOps> Shared<F> {
             tracing::error!(%error, path = %self.new.display(), "the directory could not be synced; no mail is taken until the maildir is opened anew");
         }
         for message in &mut visible {
-            tracing::warn!(name = message.delivery.name(), "a message is taken back");
-            message.delivery.undo();
+            tracing::warn!(name = message.deposit.name(), "a message is taken back");
+            message.deposit.undo();
         }
         if let Err(error) = self.files.sync_dir(&self.new) {
             tracing::error!(%error, path = %self.new.display(), "messages that were taken back may reappear after a power cut");
@@ -152,27 +132,6 @@ impl<F: FileOps> Shared<F> {
             message.answer(Err(io::Error::new(error.kind(), error.to_string())));
         }
     }
-}
-
-/// Gives the lead back should a file system of someone else's panic.
-struct Lead<'a, F: FileOps>(&'a Mutex<Ready<F>>);
-
-impl<F: FileOps> Lead<'_, F> {
-    /// It was given back already.
-    fn end(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl<F: FileOps> Drop for Lead<'_, F> {
-    fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).led = false;
-    }
-}
-
-/// Whether there is no room, which passes, and of which a file system tells before it throws anything away.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Why nothing is taken any more.

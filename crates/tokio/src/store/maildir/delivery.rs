@@ -3,15 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{FileOps, Shared};
+use crate::store::incoming::{Cancelled, Deposit};
 
 /// A file under way. Dropped before it was [kept](Self::keep), it removes what it made.
 #[derive(Debug)]
 pub(super) struct Delivery<F: FileOps> {
     shared: Arc<Shared<F>>,
-    cancelled: Arc<AtomicBool>,
+    cancelled: Cancelled,
     name: Arc<str>,
     file: Option<F::File>,
     /// What has to be removed if the message isn't to stay.
@@ -20,34 +20,13 @@ pub(super) struct Delivery<F: FileOps> {
 
 impl<F: FileOps> Delivery<F> {
     /// A message of this name, of which nothing exists yet.
-    pub(super) fn new(shared: Arc<Shared<F>>, name: Arc<str>, cancelled: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<F>>, name: Arc<str>, cancelled: Cancelled) -> Self {
         Self { shared, cancelled, name, file: None, made: None }
-    }
-
-    /// Whether there is anything to remove.
-    pub(super) fn has_file(&self) -> bool {
-        self.made.is_some()
     }
 
     /// What it is called, for the log.
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Appends to the file, which is created first if need be.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.check()?;
-        let files = &self.shared.files;
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => {
-                let path = self.shared.tmp.join(&*self.name);
-                let file = files.create(&path)?;
-                self.made = Some(path);
-                none.insert(file)
-            }
-        };
-        files.write(file, bytes)
     }
 
     /// The file will be synced behind others.
@@ -65,7 +44,7 @@ impl<F: FileOps> Delivery<F> {
 
     /// Makes the message visible. That has to be made last by a sync of the directory.
     pub(super) fn publish(&mut self) -> io::Result<()> {
-        self.check()?;
+        self.cancelled.check()?;
         let Some(from) = &self.made else { return Err(io::ErrorKind::NotFound.into()) };
         let to = self.shared.new.join(&*self.name);
         self.shared.files.rename(from, &to)?;
@@ -77,20 +56,36 @@ impl<F: FileOps> Delivery<F> {
     pub(super) fn keep(&mut self) {
         self.made = None;
     }
+}
 
-    /// Fails if nobody wants the message any more.
-    fn check(&self) -> io::Result<()> {
-        if self.cancelled.load(Ordering::Acquire) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+impl<F: FileOps> Deposit for Delivery<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.cancelled.check()?;
+        let files = &self.shared.files;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let path = self.shared.tmp.join(&*self.name);
+                let file = files.create(&path)?;
+                self.made = Some(path);
+                none.insert(file)
+            }
+        };
+        files.write(file, bytes)
     }
 
     /// Removes whatever was made of a message that isn't to be. Where it had become visible, the directory is then to be synced: the
     /// entry may have reached the disk, and must not come back after a power cut.
-    pub(super) fn undo(&mut self) {
+    fn undo(&mut self) {
         self.file = None;
         let Some(path) = self.made.take() else { return };
         if let Err(error) = self.shared.files.remove(&path) {
             tracing::error!(%error, path = %path.display(), "a file that holds no accepted message could not be removed");
         }
+    }
+
+    fn is_made(&self) -> bool {
+        self.made.is_some()
     }
 }
 

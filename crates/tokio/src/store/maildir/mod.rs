@@ -6,13 +6,16 @@ mod sink;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use self::commit::{Finished, Ready};
+use self::commit::Ready;
+use self::delivery::Delivery;
 pub use self::sink::MaildirSink;
 use super::files::{FileOps, StdFiles};
+use super::incoming::Finished;
+use super::names::Names;
 use super::pool::Pool;
 use super::{Store, sync_ancestors};
 
@@ -54,7 +57,7 @@ impl<F: FileOps> Clone for Maildir<F> {
 #[derive(Debug)]
 struct Handle<F: FileOps> {
     shared: Arc<Shared<F>>,
-    pool: Pool<Finished<F>>,
+    pool: Pool<Finished<Delivery<F>>>,
 }
 
 /// What the threads of the pool share with them.
@@ -141,31 +144,6 @@ impl<F: FileOps> Store for Maildir<F> {
 
     fn sink(&self) -> MaildirSink<F> {
         MaildirSink::new(Arc::clone(&self.handle))
-    }
-}
-
-/// Makes file names that no other message of this maildir has: the time, the process, a counter, and a number drawn at its start
-/// against a clock that was set back and a process id that was used before.
-#[derive(Debug)]
-struct Names {
-    count: AtomicU64,
-    process: u32,
-    random: u32,
-}
-
-impl Names {
-    fn new() -> Self {
-        use std::hash::{BuildHasher as _, RandomState};
-        // The hasher's keys are the standard library's only source of randomness.
-        let random = RandomState::new().hash_one(()) as u32;
-        Self { count: AtomicU64::new(0), process: std::process::id(), random }
-    }
-
-    /// What makes the name of a file, and is the id of its message.
-    fn next(&self, now: SystemTime) -> String {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{}.M{}P{}R{:08x}Q{count}", since.as_secs(), since.subsec_micros(), self.process, self.random)
     }
 }
 
