@@ -45,8 +45,8 @@ struct File {
     bytes: Vec<u8>,
     /// What of it is on the disk.
     durable: Vec<u8>,
-    /// A sync has failed: those that follow say that all is well, and write nothing (as Linux does it).
-    lost: bool,
+    /// A sync has failed, with this error: those that follow say that all is well, and write nothing (as Linux does it).
+    lost: Option<io::ErrorKind>,
     /// When it was last read or written.
     used: SystemTime,
     /// How often another program is found to have locked it.
@@ -144,10 +144,15 @@ impl FakeFiles {
     /// Puts a file there, by another program.
     pub(super) fn put(&self, path: &str, bytes: &[u8], used: SystemTime) {
         let mut state = self.lock();
-        let file = File { bytes: bytes.to_vec(), durable: bytes.to_vec(), lost: false, used, locked: 0 };
+        let file = File { bytes: bytes.to_vec(), durable: bytes.to_vec(), lost: None, used, locked: 0 };
         state.files.push(file);
         let number = state.files.len() - 1;
         state.entries.insert(path.into(), number);
+    }
+
+    /// Takes a file away, by another program.
+    pub(super) fn take(&self, path: &str) {
+        self.lock().entries.remove(Path::new(path));
     }
 
     /// Has another program lock a file for so many looks.
@@ -182,7 +187,7 @@ impl FileOps for FakeFiles {
         state.files.push(File {
             bytes: Vec::new(),
             durable: Vec::new(),
-            lost: false,
+            lost: None,
             used: SystemTime::now(),
             locked: 0,
         });
@@ -221,7 +226,11 @@ impl FileOps for FakeFiles {
     }
 
     fn truncate(&self, file: &usize, length: u64) -> io::Result<()> {
-        self.note("truncate", Path::new(""))?.files[*file].bytes.truncate(length as usize);
+        let mut state = self.note("truncate", Path::new(""))?;
+        let file = &mut state.files[*file];
+        file.bytes.truncate(length as usize);
+        // What there was no room for is gone, and what stays is dirty again.
+        file.lost = file.lost.filter(|error| *error != io::ErrorKind::StorageFull);
         Ok(())
     }
 
@@ -240,12 +249,12 @@ impl FileOps for FakeFiles {
         let mut state = match self.note("sync_file", Path::new("")) {
             Ok(state) => state,
             Err(error) => {
-                self.lock().files[*file].lost = true;
+                self.lock().files[*file].lost = Some(error.kind());
                 return Err(error);
             }
         };
         let file = &mut state.files[*file];
-        if !file.lost {
+        if file.lost.is_none() {
             file.durable.clone_from(&file.bytes);
         }
         Ok(())

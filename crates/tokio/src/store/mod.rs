@@ -6,6 +6,7 @@
 //! | [`Memory`] | envelope and bytes, up to a cap | it is in this process's memory |
 //! | [`Verify`] | id, length and digest | it was counted: for load tests that compare both ends |
 //! | [`Maildir`] | a file for each message | the file and its directory entry are on disk |
+//! | [`Mbox`] | all messages in one file | they are on disk in it |
 
 mod discard;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod fake;
 mod files;
 mod incoming;
 mod maildir;
+mod mbox;
 mod memory;
 mod names;
 mod pool;
@@ -21,6 +23,7 @@ mod verify;
 pub use discard::{Discard, DiscardSink};
 pub use files::{FileOps, StdFiles};
 pub use maildir::{Maildir, MaildirSink};
+pub use mbox::{Mbox, MboxSink};
 pub use memory::{Memory, MemorySink, Message};
 pub use verify::{ID_FIELD, Record, Verify, VerifySink};
 
