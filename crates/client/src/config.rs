@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub struct Timeouts {
     /// For the 220 greeting (§4.5.3.2.1: 5 minutes).
     pub greeting: Duration,
-    /// For the reply to EHLO, HELO or RSET. The RFC names none; 5 minutes as for the others.
+    /// For the reply to EHLO, HELO, LHLO or RSET. The RFC names none; 5 minutes as for the others.
     pub ehlo: Duration,
     /// For the reply to MAIL (§4.5.3.2.2: 5 minutes).
     pub mail: Duration,
@@ -20,7 +20,7 @@ pub struct Timeouts {
     pub data: Duration,
     /// For a block of the body to be taken (§4.5.3.2.5: 3 minutes).
     pub block: Duration,
-    /// For the reply to the end of data (§4.5.3.2.6: 10 minutes).
+    /// For the reply to the end of data (§4.5.3.2.6: 10 minutes); under LMTP, for each of them.
     pub end_of_data: Duration,
     /// For the reply to QUIT. The message is delivered by then, so half a minute is patience enough.
     pub quit: Duration,
@@ -56,6 +56,7 @@ pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) name: DomainBuf,
+    pub(crate) lmtp: bool,
     pub(crate) pipelining: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) reply_limits: ReplyLimits,
@@ -75,11 +76,20 @@ impl Config {
     pub fn new(name: &str) -> Result<Self, PathFault> {
         Ok(Self {
             name: DomainBuf::from(Domain::parse(name)?),
+            lmtp: false,
             pipelining: true,
             timeouts: Timeouts::default(),
             reply_limits: ReplyLimits::default(),
             max_recipients: Self::DEFAULT_MAX_RECIPIENTS,
         })
+    }
+
+    /// Whether the server speaks LMTP (RFC 2033): LHLO is said in place of EHLO, and behind a message a reply is awaited for each recipient
+    /// that was taken. Off by default.
+    #[must_use]
+    pub const fn lmtp(mut self, on: bool) -> Self {
+        self.lmtp = on;
+        self
     }
 
     /// Whether to batch commands where the server offers PIPELINING. On by default.

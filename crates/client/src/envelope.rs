@@ -14,19 +14,28 @@ pub struct Envelope<'a> {
     pub size: Option<u64>,
     /// Whether the body has octets above 127: then the server must offer 8BITMIME (RFC 6152).
     pub body: BodyType,
+    /// Whether an address or a header field has characters beyond ASCII: then the server must offer SMTPUTF8 (RFC 6531).
+    pub utf8: bool,
 }
 
 impl<'a> Envelope<'a> {
     /// An envelope for a 7-bit message of unknown size.
     #[must_use]
     pub const fn new(from: ReversePath<'a>, to: &'a [ForwardPath<'a>]) -> Self {
-        Self { from, to, size: None, body: BodyType::SevenBit }
+        Self { from, to, size: None, body: BodyType::SevenBit, utf8: false }
     }
 
     /// With the message's size in octets.
     #[must_use]
     pub const fn with_size(mut self, octets: u64) -> Self {
         self.size = Some(octets);
+        self
+    }
+
+    /// With SMTPUTF8, or without.
+    #[must_use]
+    pub const fn with_utf8(mut self, utf8: bool) -> Self {
+        self.utf8 = utf8;
         self
     }
 

@@ -24,7 +24,7 @@ pub enum Event {
     /// A reply came. Every reply that answers something is told of, in order, before the event that it causes. Its text is
     /// [`Session::reply`](crate::Session::reply) until the next input is handled.
     Reply(Stage, ReplyCode),
-    /// The server has greeted and answered EHLO or HELO: [`Session::begin`](crate::Session::begin) may be called.
+    /// The server has greeted and answered EHLO, HELO or LHLO: [`Session::begin`](crate::Session::begin) may be called.
     Ready,
     /// The server waits for the body of this transaction. Write [`Session::output`](crate::Session::output) and then the body's wire
     /// form; then call [`Session::body_finished`](crate::Session::body_finished).
@@ -45,6 +45,8 @@ pub enum Stage {
     Ehlo,
     /// HELO, after EHLO was not understood.
     Helo,
+    /// LHLO, in place of EHLO under LMTP.
+    Lhlo,
     /// RSET, sent before a transaction that follows a failed one.
     Rset,
     /// MAIL.
@@ -55,6 +57,8 @@ pub enum Stage {
     Data,
     /// The end of data.
     Body,
+    /// The end of data, for the recipient of that index: under LMTP (RFC 2033 §4.2).
+    Delivery(u32),
     /// QUIT.
     Quit,
 }
@@ -76,7 +80,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Reply(Stage::Greeting) => f.write_str("waiting for the greeting"),
             Self::Reply(Stage::Rcpt(_)) => f.write_str("waiting for the reply to RCPT"),
-            Self::Reply(Stage::Body) => f.write_str("waiting for the reply to the end of data"),
+            Self::Reply(Stage::Body | Stage::Delivery(_)) => f.write_str("waiting for the reply to the end of data"),
             Self::Reply(stage) => write!(f, "waiting for the reply to {}", format!("{stage:?}").to_uppercase()),
             Self::BodyBlock => f.write_str("writing the body"),
             Self::Idle => f.write_str("idle"),
@@ -90,7 +94,7 @@ impl fmt::Display for Reason {
 pub enum CloseReason {
     /// QUIT was sent, and answered or the connection closed.
     Quit,
-    /// The greeting, EHLO or HELO was answered with a refusal.
+    /// The greeting, EHLO, HELO or LHLO was answered with a refusal.
     Refused(ReplyCode),
     /// The server said 421: try another host, or later (RFC 5321 §4.2.3).
     ServiceNotAvailable,
@@ -177,6 +181,8 @@ pub enum BeginError {
     },
     /// The body needs an extension that the server does not offer (RFC 6152 §3).
     BodyNotOffered,
+    /// The message needs SMTPUTF8, and the server does not offer it (RFC 6531 §3.2).
+    Utf8NotOffered,
 }
 
 impl fmt::Display for BeginError {
@@ -189,6 +195,9 @@ impl fmt::Display for BeginError {
                 write!(f, "the server takes messages of {limit} octets at most")
             }
             Self::BodyNotOffered => f.write_str("the message is not 7-bit and the server does not offer 8BITMIME"),
+            Self::Utf8NotOffered => {
+                f.write_str("the message is internationalized and the server does not offer SMTPUTF8")
+            }
         }
     }
 }

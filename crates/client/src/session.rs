@@ -18,7 +18,7 @@ use std::time::Instant;
 enum Phase {
     /// The greeting is awaited.
     Greeting,
-    /// The reply to EHLO or HELO is awaited.
+    /// The reply to EHLO, HELO or LHLO is awaited.
     Hello,
     /// No transaction is open.
     Ready,
@@ -209,6 +209,9 @@ impl Session {
             BodyType::EightBitMime if self.capabilities.has(Extension::EightBitMime) => {}
             _ => return Err(BeginError::BodyNotOffered),
         }
+        if envelope.utf8 && !self.capabilities.has(Extension::SmtpUtf8) {
+            return Err(BeginError::Utf8NotOffered);
+        }
 
         let pipelined = self.config.pipelining && self.capabilities.has(Extension::Pipelining);
         self.script.restart(pipelined);
@@ -245,6 +248,9 @@ impl Session {
             wire.extend_from_slice(b" BODY=");
             wire.extend_from_slice(envelope.body.as_str().as_bytes());
         }
+        if envelope.utf8 {
+            wire.extend_from_slice(b" SMTPUTF8");
+        }
         wire.extend_from_slice(b"\r\n");
         self.script.end_step(Stage::Mail);
     }
@@ -277,7 +283,15 @@ impl Session {
 
     fn send_end(&mut self, now: Instant, wire: &[u8]) {
         self.script.wire_mut().extend_from_slice(wire);
-        self.script.end_step(Stage::Body);
+        if self.config.lmtp {
+            for (i, outcome) in (0..).zip(&self.recipients) {
+                if *outcome == RecipientOutcome::Pending {
+                    self.script.end_step(Stage::Delivery(i));
+                }
+            }
+        } else {
+            self.script.end_step(Stage::Body);
+        }
         self.phase = Phase::Final;
         self.await_reply(now);
     }
@@ -357,11 +371,11 @@ impl Session {
         let timeouts = &self.config.timeouts;
         let patience = match stage {
             Stage::Greeting => timeouts.greeting,
-            Stage::Ehlo | Stage::Helo | Stage::Rset => timeouts.ehlo,
+            Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::Rset => timeouts.ehlo,
             Stage::Mail => timeouts.mail,
             Stage::Rcpt(_) => timeouts.rcpt,
             Stage::Data => timeouts.data,
-            Stage::Body => timeouts.end_of_data,
+            Stage::Body | Stage::Delivery(_) => timeouts.end_of_data,
             Stage::Quit => timeouts.quit,
         };
         self.deadline = Some((deadline(now, patience), Reason::Reply(stage)));

@@ -53,7 +53,7 @@ macro_rules! files {
     };
 }
 
-files! { greeting hello lockstep flight extensions faults timeouts endings }
+files! { greeting hello lockstep flight extensions faults timeouts endings lmtp }
 
 /// The player itself: a wrong transcript must fail.
 mod the_player_notices {

@@ -35,7 +35,7 @@ impl Session {
         }
         let taken = code.is_positive();
         match stage {
-            Stage::Ehlo | Stage::Helo => self.on_hello(now, stage, code),
+            Stage::Ehlo | Stage::Helo | Stage::Lhlo => self.on_hello(now, stage, code),
             Stage::Greeting => {}
             Stage::Rset if !taken => self.close(CloseReason::Refused(code)),
             Stage::Rset => {
@@ -66,6 +66,10 @@ impl Session {
                 self.refuse_pending(code);
                 self.finish(now);
             }
+            // RFC 2033 §4.2: under LMTP it must not, and there would be no reply to an end of data.
+            Stage::Data if self.taken == 0 && self.config.lmtp => {
+                self.close(CloseReason::PeerMisbehaved(Misbehaviour::OutOfPlace(stage, code)));
+            }
             // RFC 2920 §3.1: a server may answer 354 although it took no recipient. It gets the empty message, never the body.
             Stage::Data if self.taken == 0 => self.send_end(now, b".\r\n"),
             Stage::Data => {
@@ -86,6 +90,14 @@ impl Session {
                 }
                 self.finish(now);
             }
+            Stage::Delivery(i) => {
+                self.recipients[i as usize] = if taken { RecipientOutcome::Accepted } else { self.refusal(code) };
+                if self.script.next().is_some() {
+                    return self.await_reply(now);
+                }
+                self.dirty = false;
+                self.finish(now);
+            }
             Stage::Quit => {
                 let Phase::Quitting(reason) = self.phase else {
                     return;
@@ -97,6 +109,7 @@ impl Session {
 
     fn on_greeting(&mut self, now: Instant, code: ReplyCode) {
         match code.class() {
+            ReplyClass::Completion if self.config.lmtp => self.hello(now, Stage::Lhlo),
             ReplyClass::Completion => self.hello(now, Stage::Ehlo),
             _ if code == ReplyCode::SERVICE_NOT_AVAILABLE => self.close(CloseReason::ServiceNotAvailable),
             // RFC 5321 §3.1: behind a 554 the server waits for QUIT.
@@ -110,7 +123,11 @@ impl Session {
     fn hello(&mut self, now: Instant, stage: Stage) {
         self.script.restart(false);
         let id = self.config.client_id();
-        let command = if stage == Stage::Ehlo { Command::Ehlo(id) } else { Command::Helo(id) };
+        let command = match stage {
+            Stage::Helo => Command::Helo(id),
+            Stage::Lhlo => Command::Lhlo(id),
+            _ => Command::Ehlo(id),
+        };
         self.script.push(stage, &command);
         self.phase = Phase::Hello;
         self.await_reply(now);
@@ -118,7 +135,7 @@ impl Session {
 
     fn on_hello(&mut self, now: Instant, stage: Stage, code: ReplyCode) {
         if code.is_positive() {
-            if stage == Stage::Ehlo
+            if stage != Stage::Helo
                 && let Some(reply) = self.reader.reply()
             {
                 self.capabilities = Capabilities::from_reply(&reply);

@@ -47,6 +47,7 @@ pub(crate) struct Begin {
     pub(crate) to: Vec<String>,
     pub(crate) size: Option<u64>,
     pub(crate) body: BodyType,
+    pub(crate) utf8: bool,
     /// `Debug` of the error that must come.
     pub(crate) error: Option<String>,
 }
@@ -160,6 +161,7 @@ impl Scenario {
             let number = || value.parse::<usize>().map_err(|_| "a number is wanted");
             match key {
                 "name" => config = Config::new(value).map_err(|fault| fault.to_string())?,
+                "lmtp" => config = config.lmtp(value == "on"),
                 "pipelining" => config = config.pipelining(value == "on"),
                 "recipients" => config = config.max_recipients(number()?),
                 "line" => limits.line = number()?,
@@ -245,12 +247,15 @@ fn begin(rest: &str) -> Result<Begin, String> {
         Some((call, error)) => (call, Some(error.to_owned())),
         None => (rest, None),
     };
-    let mut begin = Begin { from: String::new(), to: Vec::new(), size: None, body: BodyType::SevenBit, error };
+    let mut begin =
+        Begin { from: String::new(), to: Vec::new(), size: None, body: BodyType::SevenBit, utf8: false, error };
     for (i, word) in call.split(' ').enumerate() {
         if let Some(size) = word.strip_prefix("SIZE=") {
             begin.size = Some(size.parse().map_err(|_| "SIZE is a number")?);
         } else if let Some(body) = word.strip_prefix("BODY=") {
             begin.body = BodyType::parse(body).ok_or("no such BODY")?;
+        } else if word == "SMTPUTF8" {
+            begin.utf8 = true;
         } else if i == 0 {
             begin.from = word.to_owned();
         } else {

@@ -110,7 +110,7 @@ impl Player {
         assert!(rest.is_empty(), "{}: {rest:?} behind the sender", self.at());
         let to: Vec<ForwardPath<'_>> =
             begin.to.iter().map(|to| ForwardPath::parse_prefix(to.as_bytes()).expect("a forward-path").0).collect();
-        let mut envelope = Envelope::new(from, &to).with_body(begin.body);
+        let mut envelope = Envelope::new(from, &to).with_body(begin.body).with_utf8(begin.utf8);
         if let Some(size) = begin.size {
             envelope = envelope.with_size(size);
         }

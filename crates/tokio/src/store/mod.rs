@@ -6,16 +6,29 @@
 //! | [`Memory`] | envelope and bytes, up to a cap | it is in this process's memory |
 //! | [`Verify`] | id, length and digest | it was counted: for load tests that compare both ends |
 //! | [`Maildir`] | a file for each message | the file and its directory entry are on disk |
+//! | [`Mbox`] | all messages in one file | they are on disk in it |
 
 mod discard;
+#[cfg(test)]
+mod fake;
+mod files;
+mod incoming;
 mod maildir;
+mod mbox;
 mod memory;
+mod names;
+mod pool;
 mod verify;
 
 pub use discard::{Discard, DiscardSink};
-pub use maildir::{FileOps, Maildir, MaildirSink, StdFiles};
+pub use files::{FileOps, StdFiles};
+pub use maildir::{Maildir, MaildirSink};
+pub use mbox::{Mbox, MboxSink};
 pub use memory::{Memory, MemorySink, Message};
 pub use verify::{ID_FIELD, Record, Verify, VerifySink};
+
+use std::io;
+use std::path::Path;
 
 use crate::sink::BodySink;
 
@@ -29,4 +42,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// A sink for a new connection. It should hold little until a message begins: most connections of a busy server are idle.
     fn sink(&self) -> Self::Sink;
+}
+
+/// Syncs the directories above this one, so that what a killed process has made there lasts.
+fn sync_ancestors(files: &impl FileOps, path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    for (height, directory) in path.ancestors().skip(1).enumerate() {
+        match files.sync_dir(directory) {
+            Ok(()) => {}
+            // Whoever may not read it has not made anything in it lately, or can't do better.
+            Err(error) if height > 0 || error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::debug!(%error, path = %directory.display(), "a directory above the store was not synced");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is no room, which passes, and of which a file system tells before it throws anything away.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -9,7 +9,7 @@
 //! and characters beyond ASCII only where SMTPUTF8 allows them. Neither is the identity written that a client has proved, nor the
 //! recipients of a message that has more than one: readers may not know of each other (§7.2).
 
-mod date;
+pub(crate) mod date;
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
