@@ -42,6 +42,10 @@ pub(crate) enum Fault {
     Stall,
     ShutdownGraceful,
     ShutdownNow,
+    /// The server has no memory left for this session.
+    Overload,
+    /// The server is nearly full.
+    Stress,
     ClientQuits,
 }
 
@@ -60,7 +64,7 @@ impl Weather {
                 ambush_at_end: None,
             };
         }
-        const FAULTS: [Fault; 8] = [
+        const FAULTS: [Fault; 10] = [
             Fault::Reset,
             Fault::ClientDies,
             Fault::ServerDies,
@@ -68,6 +72,8 @@ impl Weather {
             Fault::Stall,
             Fault::ShutdownGraceful,
             Fault::ShutdownNow,
+            Fault::Overload,
+            Fault::Stress,
             Fault::ClientQuits,
         ];
         let spells = [Duration::from_millis(20), Duration::from_secs(2), Duration::from_secs(900)];
@@ -246,6 +252,7 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
             config.timeouts.body = seconds(rng.between(1, 600) as u64);
             config.timeouts.flush = seconds(rng.between(1, 600) as u64);
             config.timeouts.handshake = seconds(rng.between(1, 60) as u64);
+            config.timeouts.session = seconds(rng.between(1, 1200) as u64);
         }
     }
     config

@@ -43,6 +43,8 @@ pub(crate) enum Act {
     Eof,
     Reset,
     Shutdown(Shutdown),
+    /// The server is nearly full, or is so no more.
+    Stressed(bool),
     PauseBody,
     ResumeBody,
     /// The sink fails, and this is what is said then.
@@ -313,6 +315,7 @@ impl Scenario {
             "commit-timeout" => timeouts.commit = duration(value)?,
             "sink-timeout" => timeouts.sink = duration(value)?,
             "handshake-timeout" => timeouts.handshake = duration(value)?,
+            "session-timeout" => timeouts.session = duration(value)?,
             _ => return Err(format!("there is no setting {key}")),
         }
         Ok(())
@@ -411,8 +414,11 @@ fn parse_line(line: &str) -> Result<Kind, String> {
         "shutdown" => Kind::Do(Act::Shutdown(match rest {
             "graceful" => Shutdown::Graceful,
             "now" => Shutdown::Now,
-            _ => return Err("shutdown is graceful or now".to_owned()),
+            "overload" => Shutdown::Overload,
+            _ => return Err("shutdown is graceful, now or overload".to_owned()),
         })),
+        "stressed" => Kind::Do(Act::Stressed(true)),
+        "relieved" => Kind::Do(Act::Stressed(false)),
         "pause-body" => Kind::Do(Act::PauseBody),
         "resume-body" => Kind::Do(Act::ResumeBody),
         "fail-body" => Kind::Do(Act::FailBody(parse_server_reply(rest)?)),
@@ -517,7 +523,7 @@ fn parse_server_reply(text: &str) -> Result<Reply, String> {
     Reply::new_utf8(code, enhanced, rest).map_err(|error| error.to_string())
 }
 
-const REASONS: [(&str, Reason); 7] = [
+const REASONS: [(&str, Reason); 8] = [
     ("handshake", Reason::Handshake),
     ("command", Reason::Command),
     ("body", Reason::Body),
@@ -525,6 +531,7 @@ const REASONS: [(&str, Reason); 7] = [
     ("answer", Reason::Answer),
     ("commit", Reason::Commit),
     ("sink", Reason::Sink),
+    ("session", Reason::Session),
 ];
 
 fn parse_reason(text: &str) -> Result<Reason, String> {
@@ -574,6 +581,7 @@ fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("endless", "") => CloseReason::Endless,
         ("out-of-step", "") => CloseReason::OutOfStep,
         ("shutdown", "") => CloseReason::Shutdown,
+        ("overload", "") => CloseReason::Overload,
         ("clear-behind-starttls", "") => CloseReason::ClearBehindStartTls,
         ("tls-failed", "") => CloseReason::TlsFailed,
         ("another-protocol", "") => CloseReason::AnotherProtocol,
@@ -594,6 +602,7 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::Endless => "endless",
         CloseReason::OutOfStep => "out-of-step",
         CloseReason::Shutdown => "shutdown",
+        CloseReason::Overload => "overload",
         CloseReason::ClearBehindStartTls => "clear-behind-starttls",
         CloseReason::TlsFailed => "tls-failed",
         CloseReason::AnotherProtocol => "another-protocol",

@@ -24,6 +24,7 @@ impl Session {
         self.asked = None;
         self.decide(now, asked.kind, answer.verdict);
         self.shutdown_if_asked(now);
+        self.end_if_over(now);
         Ok(())
     }
 
@@ -77,6 +78,7 @@ impl Session {
             Kind::Mail | Kind::Rcpt | Kind::Data => self.refuse(now, asked.kind, &replies::LOCAL_ERROR),
         }
         self.shutdown_if_asked(now);
+        self.end_if_over(now);
     }
 
     fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
@@ -173,7 +175,7 @@ impl Session {
                 self.enter(now, State::Recipients);
             }
             Kind::Commit => {
-                self.temper.message(&self.config.limits);
+                self.temper.message(self.idle_commands());
                 self.reply_to_message(now, reply);
                 self.end_transaction(now);
             }
@@ -203,7 +205,7 @@ impl Session {
             return self.close(now, CloseReason::Refused);
         }
         if taken {
-            self.temper.message(&self.config.limits);
+            self.temper.message(self.idle_commands());
         }
         self.end_transaction(now);
         if !taken {

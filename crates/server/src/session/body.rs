@@ -98,6 +98,7 @@ impl Session {
             self.deadline = (self.body_deadline(now), Reason::Body);
             let reply = self.for_this_peer(Kind::Commit, of_failure(reply));
             self.give_up(AbortReason::NotStored, reply);
+            self.end_if_over(now);
         }
     }
 
@@ -128,11 +129,11 @@ impl Session {
 
     /// When more of the body must have come: within the time for some, and not more slowly on the whole than the limit allows.
     pub(super) fn body_deadline(&self, now: Instant) -> Instant {
-        let next = deadline(now, self.config.timeouts.body);
-        let Some(seconds) = (self.size + self.refused).checked_div(u64::from(self.config.limits.data_rate)) else {
+        let next = deadline(now, self.patience(|t| t.body));
+        let Some(seconds) = (self.size + self.refused).checked_div(u64::from(self.data_rate())) else {
             return next;
         };
-        let time = self.config.timeouts.slow_body.saturating_add(Duration::from_secs(seconds));
+        let time = self.patience(|t| t.slow_body).saturating_add(Duration::from_secs(seconds));
         next.min(deadline(self.pace.begin, time.saturating_add(self.pace.paused)))
     }
 
@@ -155,21 +156,25 @@ impl Session {
 
     /// Takes bytes of a message; gives how many, and the piece of the message that they hold.
     pub(super) fn handle_body<'i>(&mut self, now: Instant, input: &'i [u8]) -> (usize, Option<&'i [u8]>) {
-        self.deadline = (self.body_deadline(now), Reason::Body);
         let normalize = self.config.bare_line_ends == BareLineEnds::Normalize;
         let (used, found) = if normalize && self.phase == Phase::Body && !self.is_binary() {
             self.next_normalized(input)
         } else {
             self.source.next(input)
         };
-        match found {
-            Found::NeedMore => (used, None),
-            Found::Piece(piece) => (used, self.take_piece(now, piece)),
+        let piece = match found {
+            Found::NeedMore => None,
+            Found::Piece(piece) => self.take_piece(now, piece),
             Found::End => {
                 self.end_body(now);
-                (used, None)
+                return (used, None);
             }
+        };
+        if matches!(self.phase, Phase::Body | Phase::Refusing(_)) {
+            // With what has come counted.
+            self.deadline = (self.body_deadline(now), Reason::Body);
         }
+        (used, piece)
     }
 
     /// As [`Source::next`], with bare CR and LF made CRLF. What is put in uses no input.

@@ -41,7 +41,16 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("lost-question-about-a-connection", LOST),
     ("lost-question-about-ehlo", LOST),
     ("lost-questions", LOST),
+    ("overload", LOAD),
+    ("overload-while-committing", LOAD),
+    ("overload-while-handshaking", LOAD),
     ("starttls-unavailable", ALWAYS),
+    ("stress-and-errors", LOAD),
+    ("stress-and-idle-commands", LOAD),
+    ("stress-within-a-command", LOAD),
+    ("stress-within-a-handshake", LOAD),
+    ("stress-within-a-message", LOAD),
+    ("stress-that-ends", LOAD),
     ("auth-empty-initial-response", MECHANISM),
     ("auth-extra-field", MECHANISM),
     ("auth-longest-line", MECHANISM),
@@ -51,6 +60,7 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
 const KERNEL: &str = "the socket takes replies that the peer does not read, so they are not seen to wait";
 const MECHANISM: &str = "the mechanism is ehlo-sasl's, which answers by itself; crates/tokio/tests/tls/auth.rs has it";
 const ALWAYS: &str = "a driver with certificates can always do a handshake";
+const LOAD: &str = "one connection is no load; crates/tokio/tests/hostile has it";
 const LOST: &str = "the driver holds each question until it is answered, and loses none";
 
 /// How the driver is set up, and how the client writes.
@@ -296,6 +306,9 @@ impl Run<'_> {
                         .set_linger(Some(Duration::ZERO))
                         .map_err(|e| e.to_string())?;
                 }
+            }
+            Act::Stressed(_) | Act::Shutdown(Shutdown::Overload) => {
+                return Err(self.script.describe("a driver", "one whose load a scenario says"));
             }
             Act::Shutdown(how) => {
                 tick().await;
