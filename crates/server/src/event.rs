@@ -198,6 +198,55 @@ pub enum CloseReason {
     AnotherProtocol,
 }
 
+impl CloseReason {
+    /// The names of all of them, in the order of the type.
+    pub const NAMES: [&'static str; 15] = [
+        "quit",
+        "disconnected",
+        "refused",
+        "timed_out",
+        "too_many_errors",
+        "too_many_commands",
+        "too_many_transactions",
+        "too_many_auth_failures",
+        "endless",
+        "out_of_step",
+        "shutdown",
+        "overload",
+        "clear_behind_starttls",
+        "tls_failed",
+        "another_protocol",
+    ];
+
+    /// Its name, as counters and logs have it: one for all deadlines, which [`Reason`] tells apart.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        Self::NAMES[self.number()]
+    }
+
+    /// Its place in [`NAMES`](Self::NAMES).
+    #[must_use]
+    pub const fn number(self) -> usize {
+        match self {
+            Self::Quit => 0,
+            Self::Disconnected => 1,
+            Self::Refused => 2,
+            Self::TimedOut(_) => 3,
+            Self::TooManyErrors => 4,
+            Self::TooManyCommands => 5,
+            Self::TooManyTransactions => 6,
+            Self::TooManyAuthFailures => 7,
+            Self::Endless => 8,
+            Self::OutOfStep => 9,
+            Self::Shutdown => 10,
+            Self::Overload => 11,
+            Self::ClearBehindStartTls => 12,
+            Self::TlsFailed => 13,
+            Self::AnotherProtocol => 14,
+        }
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
