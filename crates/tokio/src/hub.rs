@@ -321,33 +321,32 @@ impl Hub {
         }
     }
 
-    /// Counts so many octets in place of others; false, and nothing is changed, if there is no room for them. Where there is little, the
-    /// session that has been idle the longest ends; not that one, which is at work.
+    /// Counts so many octets in place of others; false, and nothing is changed, if there is no room for them. Where there is little, sessions
+    /// that have been idle the longest end; not that one, which is at work. What they will give back counts as given back: they hold it for
+    /// no longer than it takes to wake them.
     fn exchange(&self, id: u64, before: usize, after: usize) -> bool {
-        let limit = self.limits.memory;
-        let update = |all: usize| (all - before).checked_add(after).filter(|&sum| after <= before || sum <= limit);
-        let Ok(all) = self.memory.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update) else {
-            self.make_room(id, limit);
-            return false;
+        let Some(more) = after.checked_sub(before) else {
+            self.memory.fetch_sub(before - after, Ordering::Relaxed);
+            return true;
         };
-        if after > before {
-            self.make_room(id, all - before + after);
-        }
-        true
-    }
-
-    fn make_room(&self, busy: u64, used: usize) {
+        let used = self.memory.fetch_add(more, Ordering::Relaxed) + more;
         let much = self.limits.memory / 8 * SHEDDING;
         if used <= much {
-            return;
+            return true;
         }
+        let mut wakers = Vec::new();
         let mut table = self.table();
-        let waker = if used.saturating_sub(table.leaving()) > much { table.shed(busy) } else { None };
+        while used.saturating_sub(table.leaving()) > much && table.shed(id, &mut wakers) {}
+        let fits = used.saturating_sub(table.leaving()) <= self.limits.memory;
         drop(table);
-        if let Some(waker) = waker {
-            self.sheds.fetch_add(1, Ordering::Relaxed);
-            waker.wake();
+        if !fits {
+            self.memory.fetch_sub(more, Ordering::Relaxed);
         }
+        if !wakers.is_empty() {
+            self.sheds.fetch_add(1, Ordering::Relaxed);
+            wakers.iter().for_each(Waker::wake_by_ref);
+        }
+        fits
     }
 }
 
@@ -539,7 +538,7 @@ mod tests {
         assert!(slot.count_carry(3 * STEP) && slot.count_carry(3) && !slot.count_carry(3 * STEP + 1));
         let mut other = admit(&hub, "192.0.2.1").unwrap();
         assert!(!other.count_carry(3 * STEP - 2) && other.count_carry(10));
-        assert!(slot.keep(2 * STEP, start()) && !other.keep(STEP, start()));
+        assert!(slot.keep(2 * STEP, start()) && other.keep(STEP, start()) && slot.is_shed());
         drop((slot, other));
         assert_eq!(hub.memory.load(Ordering::Relaxed), 0);
         assert!(hub.table().is_empty());
@@ -577,11 +576,14 @@ mod tests {
         let shed: Vec<bool> = slots.iter().map(Slot::is_shed).collect();
         assert_eq!(shed, [false, true, false, false]);
         // What it will give back counts already.
-        assert!(slots[2].keep(8 * STEP, start()));
+        assert!(slots[2].keep(10 * STEP, start()));
         assert_eq!(rung(), [0, 1, 0, 0]);
-        assert!(!slots[2].keep(9 * STEP, start()), "but until it has, there is no more than there is");
         drop(slots.remove(1));
-        assert!(slots[1].keep(9 * STEP, start()));
+        assert_eq!(hub.memory.load(Ordering::Relaxed), 14 * STEP);
+        // There is nobody left to make room but the first one, and not enough then.
+        assert!(!slots[1].keep(17 * STEP, start()));
+        assert_eq!(rung(), [1, 1, 0, 0]);
+        assert_eq!(hub.memory.load(Ordering::Relaxed), 14 * STEP);
         drop(slots);
         assert!(hub.table().is_empty());
     }

@@ -444,6 +444,10 @@ impl<P: Policy> Connection<P> {
             return true;
         }
         self.transport.close();
+        // What is still to be read is thrown away, and so is what was read.
+        self.carry.clear(&mut self.slot);
+        let given_back = self.slot.keep(0, clock());
+        debug_assert!(given_back, "nothing always fits");
         self.timer = Timer::default();
         self.linger = Some(LINGER_BYTES);
         false

@@ -101,14 +101,16 @@ impl Table {
         self.leaving
     }
 
-    /// Has the connection that holds something, and has been idle the longest, end. Not that one: it is busy.
-    pub(super) fn shed(&mut self, busy: u64) -> Option<Waker> {
-        let (&turn, &id) = self.holding.iter().find(|(_, id)| **id != busy)?;
+    /// Has the connection that holds something, and has been idle the longest, end. Not that one: it is busy. False if there is none.
+    pub(super) fn shed(&mut self, busy: u64, wakers: &mut Vec<Waker>) -> bool {
+        let Some((&turn, &id)) = self.holding.iter().find(|(_, id)| **id != busy) else { return false };
         self.holding.remove(&turn);
-        let entry = self.open.get_mut(&id)?;
-        entry.shed = true;
-        self.leaving += entry.kept;
-        entry.waker.clone()
+        if let Some(entry) = self.open.get_mut(&id) {
+            entry.shed = true;
+            self.leaving += entry.kept;
+            wakers.extend(entry.waker.clone());
+        }
+        true
     }
 
     /// Whether it is to end.
