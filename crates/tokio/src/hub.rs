@@ -16,7 +16,7 @@ use crate::metrics::{Count, Metrics};
 
 /// Octets that a session may hold without being asked, and steps in which more of them are counted: what an ordinary transaction takes costs
 /// nobody a look at what all hold together.
-const STEP: usize = 4096;
+const STEP: usize = 8192;
 
 /// Of eight parts of the memory how many are in use when sessions are shed: before there is none left, so that the one that needs some
 /// gets it.
@@ -39,7 +39,7 @@ pub struct ConnectionLimits {
     /// Postfix.
     pub per_address: usize,
     /// Bytes that clients make the server hold, over all connections: what was read and waits for a decision or a sink, and what a session
-    /// keeps beyond 4 KiB ([`Session::memory`](ehlo_server::Session::memory)). From seven eighths of it on, sessions are shed: those that hold
+    /// keeps beyond 8 KiB ([`Session::memory`](ehlo_server::Session::memory)). From seven eighths of it on, sessions are shed: those that hold
     /// something and have been idle the longest are closed with 421 4.3.2; and a connection that needs more than is left is itself.
     /// Default: 256 MiB, which is 4096 times the default [`Limits::read_chunk`](ehlo_server::Limits), and 1024 envelopes of the largest size.
     pub memory: usize,

@@ -136,7 +136,8 @@ async fn memory_is_shared_and_who_sits_on_it_makes_room() {
         client.expect(354).await;
         client.expect(250).await;
     }
-    assert_eq!(value(&metrics, "ehlo_smtp_held_bytes"), 0, "it is given back with the transaction");
+    // It is given back with the transaction, but for room for as many replies as there were.
+    assert!(value(&metrics, "ehlo_smtp_held_bytes") <= 4 * 16 * 1024);
     let mut good = server.greeted().await;
     deliver(&mut good).await;
 }
