@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 mod console;
 mod explain;
 mod load;
+mod man;
 mod send;
 mod serve;
 
@@ -29,6 +30,7 @@ enum Command {
     #[command(hide = true)]
     NullResponder(load::NullResponder),
     Completions(Completions),
+    Man(man::Args),
 }
 
 /// Print a script that completes this command's options in a shell.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::NullResponder(args) => load::null_responder(&args),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "ehlo", &mut script);

@@ -19,7 +19,8 @@ const RECIPIENTS: usize = 128;
 macro_rules! tell {
     ($connection:expr, $level:ident, $($rest:tt)+) => {
         if tracing::enabled!(tracing::Level::$level) && $connection.may_tell() {
-            tracing::event!(parent: $connection.seen.span(), tracing::Level::$level, $($rest)+);
+            // Inside of the span, not with it as the parent, of which the JSON of tracing-subscriber knows nothing.
+            $connection.seen.span().in_scope(|| tracing::event!(tracing::Level::$level, $($rest)+));
         }
     };
 }
@@ -278,8 +279,8 @@ impl<P: Policy> Connection<P> {
             return;
         }
         let text = reply.and_then(|reply| reply.text().lines().next()).filter(|text| !text.is_empty()).map(shown);
+        let _entered = span.enter();
         tracing::info!(
-            parent: &span,
             size = transaction.size,
             taken = taken.map(|taken| taken as u64),
             reason,
@@ -303,8 +304,8 @@ impl<P: Policy> Connection<P> {
             Some(CloseReason::TimedOut(waited_for)) => Some(waited_for.as_str()),
             _ => None,
         };
+        let _entered = self.seen.connection.enter();
         tracing::info!(
-            parent: &self.seen.connection,
             reason = reason.map_or("cut_off", CloseReason::as_str),
             deadline = waited_for,
             helo = self.helo().as_deref(),
