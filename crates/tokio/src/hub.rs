@@ -230,7 +230,7 @@ impl Hub {
             return Err(self.refuse(Refusal::PerAddress));
         }
         let id = table.open();
-        let stress = table.len() * 100 > self.limits.total * usize::from(self.limits.stress);
+        let stress = table.len() * 100 > self.limits.total.saturating_mul(self.limits.stress.into());
         let begins = stress && !self.stressed.swap(true, Ordering::Relaxed);
         let wakers = if begins { table.wakers() } else { Vec::new() };
         drop(table);
@@ -456,7 +456,7 @@ impl Drop for Slot {
         let open = table.len();
         if hub.is_stressed() {
             let relieved = usize::from(hub.limits.stress).saturating_sub(RELIEF);
-            if open * 100 <= hub.limits.total * relieved {
+            if open * 100 <= hub.limits.total.saturating_mul(relieved) {
                 hub.stressed.store(false, Ordering::Relaxed);
             }
         }
