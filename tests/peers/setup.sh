@@ -10,7 +10,7 @@ usage() {
     cat <<'USAGE'
 usage: setup.sh [--dir DIR]
 
-Unpacks Postfix (with smtp-sink and smtp-source), Exim, msmtp, swaks, aiosmtpd, aiosmtplib and nodemailer into DIR,
+Unpacks Postfix (with smtp-sink and smtp-source), Exim, msmtp, swaks, aiosmtpd, aiosmtplib, nodemailer and promtool into DIR,
 notes the system's openssl, curl and Python, and prints one line per peer: name, version, "ok" and its path, or "not
 available" and why.
 
@@ -40,7 +40,7 @@ case $dir in
     *:*) echo "setup.sh: the directory's name may not hold a colon: $dir" >&2; exit 2 ;;
 esac
 if ! mkdir -p "$dir" 2>/dev/null || ! dir=$(cd "$dir" && pwd) || [ ! -w "$dir" ]; then
-    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim nodemailer curl openssl; do
+    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim nodemailer promtool curl openssl; do
         printf '%-12s %-20s not available: cannot write to %s\n' "$peer" - "$dir"
     done
     exit 0
@@ -529,6 +529,7 @@ setup_swaks
 setup_unpacked msmtp msmtp /usr/bin/msmtp --version 3
 setup_exim
 setup_nodemailer
+setup_unpacked promtool prometheus /usr/bin/promtool --version 3
 setup_system curl curl --version
 setup_system openssl openssl version
 exit 0

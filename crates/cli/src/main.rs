@@ -10,6 +10,7 @@ mod console;
 mod explain;
 mod grant;
 mod load;
+mod man;
 mod passwd;
 mod send;
 mod serve;
@@ -33,6 +34,7 @@ enum Command {
     #[command(hide = true)]
     NullResponder(load::NullResponder),
     Completions(Completions),
+    Man(man::Args),
 }
 
 /// Print a script that completes this command's options in a shell.
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Passwd(args) => passwd::run(&args),
         Command::Grant(args) => grant::run(&args),
         Command::NullResponder(args) => load::null_responder(&args),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "ehlo", &mut script);

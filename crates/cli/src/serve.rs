@@ -2,12 +2,14 @@
 
 mod config;
 mod given;
+mod log;
+mod metrics;
 mod records;
 mod rules;
 mod tls;
 mod users;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,8 +20,11 @@ use std::time::Duration;
 
 use ehlo_policy::{Ruled, Rules};
 use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
+use ehlo_tokio::metrics::Metrics;
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
-use ehlo_tokio::{AcceptAll, Builder, ConnectionLimits, Listener, Network, Policy, Server, Settings, Summary, Workers};
+use ehlo_tokio::{
+    AcceptAll, Builder, ConnectionLimits, Listener, LogLimits, Network, Policy, Server, Settings, Summary, Workers,
+};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,11 +49,11 @@ const MEMORY: usize = 1 << 30;
 /// Run an SMTP server that takes any message for anybody, for tests.
 ///
 /// It prints `listening on ADDRESS:PORT` as soon as clients can connect, one line for each --listen, then one for each --listen-tls with
-/// ` (tls)` behind it, and nothing else on the standard output. SIGHUP has it load certificates and keys anew. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
+/// ` (tls)` behind it, one with ` (metrics)` behind it for --metrics, and nothing else on the standard output. SIGHUP has it load certificates and keys anew. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
 /// the standard error sums up. A second signal ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ehlo serve --listen 127.0.0.1:0 --store discard\n  \
-                        ehlo serve --store maildir:/tmp/mail --log-level info\n  \
+                        ehlo serve --store maildir:/tmp/mail --log-format json --metrics 127.0.0.1:9125\n  \
                         ehlo serve --tls self-signed --listen-tls 127.0.0.1:4465\n  \
                         ehlo serve --rules rules.toml --seed 7\n\n\
                         Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
@@ -146,6 +151,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections_per_address: Option<u32>,
 
+    /// Of a hundred places that --max-connections gives, how many may be taken until clients get less time: ten seconds for a command,
+    /// and three errors. `off` treats them alike
+    #[arg(long, value_name = "PERCENT|off", default_value = "80", value_parser = stress)]
+    stress: u8,
+
     /// Threads that serve connections. Without it, one for each processor
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -174,9 +184,23 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     until_eof: bool,
 
-    /// What is logged on the standard error: off, error, warn, info, debug or trace. Never messages or their contents
-    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    /// What is logged on the standard error: off, error, warn, info, debug or trace. Never messages or passwords.
+    ///
+    /// At info it is a line for each message, for each refusal and for the end of each connection.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
+
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    log_format: log::Format,
+
+    /// The most log lines that one address may cause in a minute; behind it a line tells how many more there were. 0 is any number
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    log_lines: u32,
+
+    /// Where to answer GET /metrics for Prometheus, as IP:PORT
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    metrics: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,6 +255,14 @@ fn received(text: &str) -> Result<Received, &'static str> {
     }
 }
 
+/// A share in hundredths, or `off`.
+fn stress(text: &str) -> Result<u8, &'static str> {
+    match text {
+        "off" => Ok(100),
+        _ => text.parse().ok().filter(|share| *share <= 100).ok_or("the share of the places is 0 to 100, or off"),
+    }
+}
+
 /// Why there is no server.
 enum Failure {
     Usage(String),
@@ -265,6 +297,13 @@ fn start(args: Args, given: &Given) -> Result<ExitCode, Failure> {
             "other hosts can reach {address}, and this server takes mail from anybody for anybody; if that is meant, say --allow-remote"
         )));
     }
+    if let Some(address) =
+        args.metrics.filter(|address| !args.allow_remote && !address.ip().to_canonical().is_loopback())
+    {
+        return Err(Failure::Usage(format!(
+            "other hosts can reach {address}, and would be told what this server does; if that is meant, say --allow-remote"
+        )));
+    }
     if args.lmtp
         && let Some(address) = args.listen.iter().chain(&args.listen_tls).find(|address| address.port() == SMTP_PORT)
     {
@@ -279,8 +318,7 @@ fn start(args: Args, given: &Given) -> Result<ExitCode, Failure> {
     if args.check_rules {
         return rules::check(&args);
     }
-    let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_max_level(args.log_level).with_ansi(ansi).with_writer(io::stderr).init();
+    log::begin(args.log_level, args.log_format).map_err(|error| Failure::Start(format!("cannot log: {error}")))?;
     if args.config.file.is_some() {
         return config::serve(&args, given);
     }
@@ -325,10 +363,14 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     let rules = rules::load(args)?.unwrap_or_default();
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
-        .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize);
+        .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize)
+        .stress(args.stress);
+    let metrics = Metrics::new();
     let mut server = Server::builder(Ruled::new(rules.clone(), AcceptAll(store)))
         .config(config)
         .limits(limits)
+        .log_limits(LogLimits::default().lines(args.log_lines))
+        .metrics(metrics.clone())
         .proxies(args.proxy_protocol_from.iter().copied())
         .drain(Duration::from_secs(args.drain));
     if let Some(tls) = &tls {
@@ -353,6 +395,7 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
             connections: args.max_connections as usize,
             hangup,
             rules: Box::new(move || rules.clone()),
+            metrics,
         },
     )
 }
@@ -370,10 +413,11 @@ struct Service<P> {
     hangup: Option<Hangup>,
     /// Those that are in force, for what is told at the end.
     rules: Box<dyn Fn() -> Rules>,
+    metrics: Metrics,
 }
 
 fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, Failure> {
-    let Service { server, listen: plain, listen_tls, threads, connections, hangup, rules } = service;
+    let Service { server, listen: plain, listen_tls, threads, connections, hangup, rules, metrics } = service;
     raise_file_limit(connections as u64 + OTHER_FILES);
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
@@ -391,6 +435,11 @@ fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, F
         if let Some(hangup) = hangup {
             obey_hangup(hangup, server.settings()).map_err(cannot_start)?;
         }
+        let page = args.metrics.map(|address| {
+            let failed = |error| Failure::Start(format!("cannot listen on {address}: {error}"));
+            metrics::begin(address, &metrics).map_err(failed)
+        });
+        let page = page.transpose()?;
         let stop = stop_signals().map_err(cannot_start)?;
         if args.until_eof {
             terminate_at_eof();
@@ -400,11 +449,14 @@ fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, F
             let suffix = if *tls { " (tls)" } else { "" };
             print(format_args!("listening on {address}{suffix}")).map_err(cannot_start)?;
         }
+        if let Some(address) = page {
+            print(format_args!("listening on {address} (metrics)")).map_err(cannot_start)?;
+        }
         let listeners =
             listeners.into_iter().map(|(tcp, tls)| if tls { Listener::implicit_tls(tcp) } else { tcp.into() });
         Ok(server.serve(listeners, stop).await)
     })?;
-    tell("serve", sum_up(&summary));
+    log::tell_last(sum_up(&summary));
     rules::sum_up(&rules());
     Ok(if summary.cut_off == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -430,7 +482,7 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tell("serve", "second signal: connections are cut off");
+            log::tell_last("second signal: connections are cut off");
             std::process::exit(1);
         });
     })
@@ -503,6 +555,9 @@ fn sum_up(summary: &Summary) -> String {
     }
     if summary.bad_proxy_headers > 0 {
         text += &format!(", {} without a valid header of their proxy", summary.bad_proxy_headers);
+    }
+    if summary.shed > 0 {
+        text += &format!(", {} closed for want of memory", summary.shed);
     }
     if summary.cut_off > 0 {
         text += &format!(", {} cut off", summary.cut_off);

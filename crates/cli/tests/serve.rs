@@ -184,6 +184,9 @@ fn what_cannot_be_started_is_told_why() {
         (&["--threads", "0"], 2, "--threads"),
         (&["--max-received", "many"], 2, "--max-received"),
         (&["--proxy-protocol-from", "10.0.0.1/8"], 2, "behind its prefix"),
+        (&["--metrics", "0.0.0.0:0"], 2, "--allow-remote"),
+        (&["--stress", "101"], 2, "--stress"),
+        (&["--log-format", "xml"], 2, "--log-format"),
     ] {
         let output = ehlo().args(["serve", "--listen", "127.0.0.1:0"]).args(options).output().unwrap();
         assert_eq!(output.status.code(), Some(status), "{options:?}");
@@ -308,7 +311,7 @@ fn it_survives_running_out_of_file_descriptors() {
 
 #[test]
 fn help_version_and_completions_are_there() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["send", "--help"], &["--version"]] {
+    for arguments in [&["--help"][..], &["serve", "--help"], &["send", "--help"], &["--version"], &["man"]] {
         let output = ehlo().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stdout.is_empty());

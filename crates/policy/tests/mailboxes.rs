@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use common::{Folder, start, start_with, within};
 use ehlo_tokio::store::{FileOps, StdFiles};
@@ -281,6 +282,41 @@ impl FileOps for Failing {
         StdFiles.create(path)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Self::File> {
+        self.step()?;
+        StdFiles.open(path)
+    }
+
+    fn is_at(&self, file: &Self::File, path: &Path) -> io::Result<bool> {
+        self.step()?;
+        StdFiles.is_at(file, path)
+    }
+
+    fn lock(&self, file: &Self::File) -> io::Result<bool> {
+        self.step()?;
+        StdFiles.lock(file)
+    }
+
+    fn length(&self, file: &Self::File) -> io::Result<u64> {
+        self.step()?;
+        StdFiles.length(file)
+    }
+
+    fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.step()?;
+        StdFiles.read_at(file, offset, buffer)
+    }
+
+    fn truncate(&self, file: &Self::File, length: u64) -> io::Result<()> {
+        self.step()?;
+        StdFiles.truncate(file, length)
+    }
+
+    fn list(&self, path: &Path, file: &mut dyn FnMut(&Path, SystemTime)) -> io::Result<()> {
+        self.step()?;
+        StdFiles.list(path, file)
+    }
+
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()> {
         self.step()?;
         StdFiles.write(file, bytes)
@@ -318,6 +354,34 @@ impl FileOps for Shared {
 
     fn create(&self, path: &Path) -> io::Result<Self::File> {
         self.0.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Self::File> {
+        self.0.open(path)
+    }
+
+    fn is_at(&self, file: &Self::File, path: &Path) -> io::Result<bool> {
+        self.0.is_at(file, path)
+    }
+
+    fn lock(&self, file: &Self::File) -> io::Result<bool> {
+        self.0.lock(file)
+    }
+
+    fn length(&self, file: &Self::File) -> io::Result<u64> {
+        self.0.length(file)
+    }
+
+    fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(file, offset, buffer)
+    }
+
+    fn truncate(&self, file: &Self::File, length: u64) -> io::Result<()> {
+        self.0.truncate(file, length)
+    }
+
+    fn list(&self, path: &Path, file: &mut dyn FnMut(&Path, SystemTime)) -> io::Result<()> {
+        self.0.list(path, file)
     }
 
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! What a session is told before it begins.
 
 use crate::auth::AuthConfig;
-use crate::limits::{Limits, Timeouts};
+use crate::limits::{Limits, Stress, Timeouts};
 use crate::question::Questions;
 use crate::replies;
 use ehlo_codec::{Domain, FutureRelease, MailParams, PathFault, Reply, ReplyCode, ReplyError};
@@ -106,6 +106,8 @@ pub struct Config {
     pub limits: Limits,
     /// Patience of each session.
     pub timeouts: Timeouts,
+    /// What a session is held to while the server is nearly full.
+    pub stress: Stress,
     /// Which decisions are asked for; the others are taken by the session, in the peer's favour.
     pub questions: Questions,
     /// SMTP, or LMTP.
@@ -175,6 +177,7 @@ impl Config {
             hostname: hostname.to_owned(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            stress: Stress::default(),
             questions: Questions::NONE,
             protocol: Protocol::default(),
             bare_line_ends: BareLineEnds::default(),

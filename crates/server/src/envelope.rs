@@ -18,7 +18,12 @@ impl From<&MailParams<'_>> for Declared {
     }
 }
 
-/// The peer's name and the open transaction. Its memory is kept from one transaction to the next.
+/// Octets of addresses, and as many recipients as have them, whose memory a session keeps for the next transaction. A message of a few
+/// dozen recipients fits; after one of more its memory is given back, so that a peer that falls silent behind it holds none.
+const KEPT: usize = 4096;
+const KEPT_RECIPIENTS: usize = KEPT / 32;
+
+/// The peer's name and the open transaction. Its memory is kept from one transaction to the next, up to a bound.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Envelope {
     /// The name in EHLO or HELO.
@@ -65,7 +70,9 @@ impl Envelope {
     /// Ends the transaction.
     pub(crate) fn clear(&mut self) {
         self.text.clear();
+        self.text.shrink_to(KEPT);
         self.ends.clear();
+        self.ends.shrink_to(KEPT_RECIPIENTS);
         self.declared = Declared::default();
     }
 
@@ -116,6 +123,12 @@ impl Envelope {
 
     pub(crate) fn len(&self) -> usize {
         self.text.len()
+    }
+
+    /// Octets that it takes beside its fixed size.
+    pub(crate) fn memory(&self) -> usize {
+        let identity = self.identity().map_or(0, str::len);
+        self.name.capacity() + identity + self.text.capacity() + self.ends.capacity() * size_of::<Ends>()
     }
 
     pub(crate) fn view(&self) -> EnvelopeView<'_> {

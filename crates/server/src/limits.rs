@@ -109,6 +109,11 @@ pub struct Timeouts {
     /// Default: 1 minute. The RFCs name no floor; a handshake takes two round trips, and a client that resumes slowly none of them
     /// longer than seconds.
     pub handshake: Duration,
+    /// For the whole session, from the connection on: 421 once it is over and the peer is waited for, whatever the peer does. A message
+    /// that is coming is given up, so that this bounds the time of one that is slow within [`Limits::data_rate`], too; a decision, and the
+    /// word that a message is safe, are waited for first. Default: 2 hours, in which a message of 50 MiB takes 7 KiB a second. The RFC
+    /// names none.
+    pub session: Duration,
 }
 
 impl Default for Timeouts {
@@ -124,6 +129,47 @@ impl Default for Timeouts {
             commit: minutes(9),
             sink: minutes(2),
             handshake: minutes(1),
+            session: minutes(120),
+        }
+    }
+}
+
+/// What a session is held to while its server is nearly full, where it is stricter than the fields of the same names: the same peers, and
+/// less patience with each. A driver says when that is, by [`Session::set_stressed`](crate::Session::set_stressed). What clients were told of, such as
+/// the size of a message or the number of recipients, stays.
+///
+/// This is the stress-adaptive behaviour of Postfix, whose values these are where it has one, but for its limit of one error and one
+/// junk command: EHLO, STARTTLS and EHLO again are such commands here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stress {
+    /// Beside [`Config::timeouts`](crate::Config::timeouts). Default: 10 seconds for a command, more of a body, replies to be read and the handshake, 30 for a message
+    /// that comes more slowly than the rate; what the application takes, and the session, as ever. The RFC's floors do not hold: a
+    /// client that finds no place has none of them either.
+    pub timeouts: Timeouts,
+    /// Beside [`Limits::data_rate`]. Default: 500 octets a second.
+    pub data_rate: u32,
+    /// Beside [`Limits::bad_commands`]. Default: 3.
+    pub bad_commands: u32,
+    /// Beside [`Limits::idle_commands`]. Default: 10.
+    pub idle_commands: u32,
+}
+
+impl Default for Stress {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            timeouts: Timeouts {
+                command: seconds(10),
+                body: seconds(10),
+                slow_body: seconds(30),
+                flush: seconds(10),
+                handshake: seconds(10),
+                ..Timeouts::default()
+            },
+            data_rate: 500,
+            bad_commands: 3,
+            idle_commands: 10,
         }
     }
 }
@@ -136,25 +182,34 @@ pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
 
 /// The different domains of the recipients of a session, in small letters.
 #[derive(Clone, Default)]
-pub(crate) struct Domains(BTreeSet<Box<str>>);
+pub(crate) struct Domains {
+    names: BTreeSet<Box<str>>,
+    /// Of all names together.
+    octets: usize,
+}
 
 impl std::fmt::Debug for Domains {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Domains({})", self.0.len())
+        write!(f, "Domains({})", self.names.len())
     }
 }
 
 impl Domains {
+    /// About how much memory they take.
+    pub(crate) fn memory(&self) -> usize {
+        self.octets + self.names.len() * 2 * size_of::<Box<str>>()
+    }
+
     /// Whether a recipient there would be one domain too many.
     pub(crate) fn is_full_for(&self, limits: &Limits, domain: &str) -> bool {
         let Some(most) = limits.recipient_domains else { return false };
-        self.0.len() >= most as usize && !self.0.contains(domain.to_ascii_lowercase().as_str())
+        self.names.len() >= most as usize && !self.names.contains(domain.to_ascii_lowercase().as_str())
     }
 
     /// A recipient there was accepted.
     pub(crate) fn add(&mut self, limits: &Limits, domain: &str) {
-        if limits.recipient_domains.is_some() {
-            self.0.insert(domain.to_ascii_lowercase().into_boxed_str());
+        if limits.recipient_domains.is_some() && self.names.insert(domain.to_ascii_lowercase().into_boxed_str()) {
+            self.octets += domain.len();
         }
     }
 }
@@ -172,6 +227,16 @@ pub(crate) struct Temper {
 impl Temper {
     pub(crate) const fn new(limits: &Limits) -> Self {
         Self { bad: limits.bad_commands, idle: limits.idle_commands, auth: limits.auth_failures, followers: 0 }
+    }
+
+    /// What is left is no more than under stress.
+    pub(crate) const fn shorten(&mut self, stress: &Stress) {
+        if stress.bad_commands < self.bad {
+            self.bad = stress.bad_commands;
+        }
+        if stress.idle_commands < self.idle {
+            self.idle = stress.idle_commands;
+        }
     }
 
     /// A command was refused. Gives whether that was one too many.
@@ -206,7 +271,7 @@ impl Temper {
     }
 
     /// A message was taken: the peer is at work.
-    pub(crate) const fn message(&mut self, limits: &Limits) {
-        self.idle = limits.idle_commands;
+    pub(crate) const fn message(&mut self, idle_commands: u32) {
+        self.idle = idle_commands;
     }
 }

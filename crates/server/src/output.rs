@@ -39,6 +39,13 @@ impl Output {
         self.waiting.is_empty() && self.room() >= MAX_REPLY_LINE
     }
 
+    /// Octets that it takes beside its fixed size, the texts of replies that wait behind the buffer not among them: they are the
+    /// application's, and few.
+    pub(crate) fn memory(&self) -> usize {
+        let octets = |waiting: &Waiting| if let Waiting::Octets(rest) = waiting { rest.capacity() } else { 0 };
+        self.buffer.capacity() + self.waiting.iter().map(octets).sum::<usize>()
+    }
+
     fn room(&self) -> usize {
         self.cap.saturating_sub(self.bytes().len())
     }

@@ -9,18 +9,19 @@ mod ending;
 mod overriding;
 mod phase;
 mod queue;
+mod time;
 mod tls;
 
 use crate::auth::Exchange;
 use crate::config::{Config, Peer, Protocol};
+use crate::count::CommandCounts;
 use crate::envelope::{Envelope, EnvelopeView};
-use crate::event::{AbortReason, CloseReason, Event, Reason, Step};
+use crate::event::{Event, Reason, Step};
 use crate::limits::{Domains, Temper, deadline};
 use crate::output::Output;
 use crate::overriding::Override;
 use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::received::ReceivedCount;
-use crate::replies;
 use crate::table::State;
 use crate::tls::TlsInfo;
 use body::{Normalizer, Source};
@@ -78,10 +79,15 @@ pub struct Session {
     /// What the open question is about, if that is not in the envelope.
     subject: Subject,
     temper: Temper,
+    commands: CommandCounts,
     /// Transactions that were begun.
     transactions: u32,
     domains: Domains,
     deadline: (Instant, Reason),
+    /// When the connection was made.
+    begun: Instant,
+    /// The server is nearly full.
+    stressed: bool,
     /// When replies that wait must have moved.
     flush: Option<Instant>,
     /// Octets of the current message.
@@ -95,6 +101,8 @@ pub struct Session {
     /// A message was begun, and neither answered nor given up.
     message: bool,
     shutdown: bool,
+    /// It is because of the server's memory.
+    overload: bool,
     /// The peer has closed its side while a message was being committed.
     ended: bool,
     /// The greeting was 521: the host never takes mail (RFC 7504 §3).
@@ -132,9 +140,12 @@ impl Session {
             sequence: 0,
             subject: Subject::default(),
             temper: Temper::new(limits),
+            commands: CommandCounts::default(),
             transactions: 0,
             domains: Domains::default(),
             deadline: (deadline(now, config.timeouts.answer), Reason::Answer),
+            begun: now,
+            stressed: false,
             flush: None,
             size: 0,
             refused: 0,
@@ -143,6 +154,7 @@ impl Session {
             pace: body::Pace::begin(now, 0),
             message: false,
             shutdown: false,
+            overload: false,
             ended: false,
             takes_no_mail: false,
             tls: None,
@@ -210,46 +222,12 @@ impl Session {
         }
     }
 
-    /// Tells that time has passed. Does nothing before the deadline.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        if self.flush.is_some_and(|at| at <= now) {
-            self.asked = None;
-            self.abort(AbortReason::TimedOut(Reason::Flush));
-            return self.finish(CloseReason::TimedOut(Reason::Flush));
-        }
-        let (at, reason) = self.deadline;
-        if at > now {
-            return;
-        }
-        match reason {
-            Reason::Flush => {}
-            Reason::Command => {
-                self.abort(AbortReason::TimedOut(reason));
-                self.close_with(now, &replies::IDLE, CloseReason::TimedOut(reason));
-            }
-            Reason::Body => {
-                self.abort(AbortReason::TimedOut(reason));
-                self.close_with(now, &replies::BODY_STALLED, CloseReason::TimedOut(reason));
-            }
-            Reason::Sink => {
-                self.abort(AbortReason::TimedOut(reason));
-                self.close_with(now, &replies::SINK_STALLED, CloseReason::TimedOut(reason));
-            }
-            Reason::Answer | Reason::Commit => self.answer_late(now, reason),
-            // A reply in clear would be no record of TLS.
-            Reason::Handshake => self.finish(CloseReason::TimedOut(reason)),
-        }
-    }
-
     /// The sink takes no more of the body for now.
     pub fn body_paused(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Body) && !self.paused {
             self.paused = true;
             self.pace.paused_at = now;
-            self.deadline = (deadline(now, self.config.timeouts.sink), Reason::Sink);
+            self.deadline = (deadline(now, self.patience(|t| t.sink)), Reason::Sink);
         }
     }
 
@@ -260,6 +238,7 @@ impl Session {
         self.unpause(now);
         if paused && self.phase == Phase::Body {
             self.deadline = (self.body_deadline(now), Reason::Body);
+            self.end_if_over(now);
         }
     }
 
@@ -281,22 +260,10 @@ impl Session {
         if self.output.is_empty() {
             self.flush = None;
         } else if n > 0 {
-            self.flush = Some(deadline(now, self.config.timeouts.flush));
+            self.flush = Some(deadline(now, self.patience(|t| t.flush)));
         }
         if matches!(self.phase, Phase::Closing(_)) {
             self.settle();
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest, and what for. `None` only when closed.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        let (at, reason) = self.deadline;
-        match (&self.phase, self.flush) {
-            (Phase::Closed, _) => None,
-            (Phase::Closing(_), Some(flush)) => Some((flush, Reason::Flush)),
-            (_, Some(flush)) if flush <= at => Some((flush, Reason::Flush)),
-            _ => Some((at, reason)),
         }
     }
 
@@ -323,6 +290,24 @@ impl Session {
         self.framer.held()
     }
 
+    /// Octets of memory that the peer has made the session take, about: of a partial line, the addresses of a transaction, replies that
+    /// were not read, and an AUTH exchange. What every session takes is not in it.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let exchange = self.exchange.as_ref().map_or(0, |exchange| exchange.memory());
+        self.framer.held()
+            + self.output.memory()
+            + self.envelope.memory()
+            + self.subject.0.capacity()
+            + self.domains.memory()
+            + exchange
+    }
+
+    /// The commands that were looked at since this was called last.
+    pub fn take_commands(&mut self) -> CommandCounts {
+        std::mem::take(&mut self.commands)
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub const fn peer(&self) -> Peer {
@@ -347,23 +332,22 @@ impl Session {
     /// Waits for a command.
     fn enter(&mut self, now: Instant, state: State) {
         self.phase = Phase::Command(state);
-        self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
+        self.deadline = (deadline(now, self.patience(|t| t.command)), Reason::Command);
     }
 
     /// Waits for a line of an AUTH exchange.
     fn await_response(&mut self, now: Instant) {
         self.phase = Phase::Authenticating;
-        self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
+        self.deadline = (deadline(now, self.patience(|t| t.command)), Reason::Command);
     }
 
     fn ask(&mut self, now: Instant, kind: Kind) -> Token {
         self.sequence = self.sequence.wrapping_add(1);
         self.asked = Some(Asked { sequence: self.sequence, kind });
-        let timeouts = &self.config.timeouts;
         self.deadline = match kind {
-            Kind::Commit => (deadline(now, timeouts.commit), Reason::Commit),
-            Kind::Override(_) => (deadline(now, timeouts.override_answer), Reason::Answer),
-            _ => (deadline(now, timeouts.answer), Reason::Answer),
+            Kind::Commit => (deadline(now, self.patience(|t| t.commit)), Reason::Commit),
+            Kind::Override(_) => (deadline(now, self.patience(|t| t.override_answer)), Reason::Answer),
+            _ => (deadline(now, self.patience(|t| t.answer)), Reason::Answer),
         };
         Token { session: self.peer.id, sequence: self.sequence }
     }
@@ -387,7 +371,7 @@ impl Session {
 
     fn note_output(&mut self, now: Instant) {
         if self.flush.is_none() {
-            self.flush = Some(deadline(now, self.config.timeouts.flush));
+            self.flush = Some(deadline(now, self.patience(|t| t.flush)));
         }
     }
 }

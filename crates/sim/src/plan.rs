@@ -44,6 +44,10 @@ pub(crate) enum Fault {
     Stall,
     ShutdownGraceful,
     ShutdownNow,
+    /// The server has no memory left for this session.
+    Overload,
+    /// The server is nearly full.
+    Stress,
     ClientQuits,
     /// A record that cannot be read, inside of TLS.
     TlsBreaks,
@@ -65,7 +69,7 @@ impl Weather {
                 ambush_at_end: None,
             };
         }
-        const FAULTS: [Fault; 9] = [
+        const FAULTS: [Fault; 11] = [
             Fault::Reset,
             Fault::ClientDies,
             Fault::ServerDies,
@@ -73,6 +77,8 @@ impl Weather {
             Fault::Stall,
             Fault::ShutdownGraceful,
             Fault::ShutdownNow,
+            Fault::Overload,
+            Fault::Stress,
             Fault::ClientQuits,
             Fault::TlsBreaks,
         ];
@@ -260,6 +266,7 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
             config.limits.data_rate = *rng.pick(&[0, 1, 100, 5000]);
             config.timeouts.flush = seconds(rng.between(1, 600) as u64);
             config.timeouts.handshake = seconds(rng.between(1, 60) as u64);
+            config.timeouts.session = seconds(rng.between(1, 1200) as u64);
         }
     }
     config

@@ -340,6 +340,14 @@ impl Server {
         self.settle(now);
     }
 
+    /// The server is nearly full from now on.
+    pub fn stress(&mut self, now: Instant) {
+        self.record(now, || Op::Stress);
+        self.say("stress".into());
+        self.session.set_stressed(now, true);
+        self.settle(now);
+    }
+
     /// The sink takes no more for now.
     pub fn pause(&mut self, now: Instant) {
         self.pause_as(now, Op::Pause);

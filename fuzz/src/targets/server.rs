@@ -158,12 +158,14 @@ fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut
             *now += Duration::from_secs(u64::from(bytes.byte()));
             server.timeout(*now);
         }
-        11 => match bytes.below(6) {
+        11 => match bytes.below(8) {
             0 => server.eof(*now),
             1 => server.reset(*now),
             2 => server.shutdown(*now, Shutdown::Graceful),
             3 => server.shutdown(*now, Shutdown::Now),
-            4 => asked.drain(..).for_each(|serial| server.abandon(*now, serial)),
+            4 => server.shutdown(*now, Shutdown::Overload),
+            5 => server.stress(*now),
+            6 => asked.drain(..).for_each(|serial| server.abandon(*now, serial)),
             _ => asked.drain(..).for_each(|serial| server.lose(serial)),
         },
         12 => expire(server, now),

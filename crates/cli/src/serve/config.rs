@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use ehlo_policy::{Builder, EXAMPLE, FilePolicy, Loaded, Place, Places, Ruled};
 use ehlo_tokio::ehlo_server::{Protocol, TlsMode};
+use ehlo_tokio::metrics::Metrics;
 use ehlo_tokio::store::{Discard, Maildir, Memory, StdFiles, Verify};
 use ehlo_tokio::tls::TlsConfig;
-use ehlo_tokio::{ConnectionLimits, Server};
+use ehlo_tokio::{ConnectionLimits, LogLimits, Server};
 
 use super::records::Ledger;
 use super::{Args, Failure, Given, Hangup, MEMORY, Service, StoreKind, rules, run_server, tls};
@@ -182,9 +183,12 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::Start(format!("{}: {error}", file.display())))?;
     let ruled = Ruled::new(rules::load(args)?.unwrap_or(file_rules), policy.clone());
+    let metrics = Metrics::new();
     let mut server = Server::builder(ruled.clone())
         .config(session)
-        .limits(ConnectionLimits::default().total(connections).per_address(per_address))
+        .limits(ConnectionLimits::default().total(connections).per_address(per_address).stress(args.stress))
+        .log_limits(LogLimits::default().lines(args.log_lines))
+        .metrics(metrics.clone())
         .proxies(proxies)
         .drain(drain.unwrap_or(Duration::from_secs(args.drain)));
     if let Some(tls) = &tls {
@@ -208,8 +212,10 @@ pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
         };
         reload(&file, &places, &overrides, put)
     });
-    let code =
-        run_server(args, Service { server, listen, listen_tls, threads, connections, hangup: Some(hangup), rules })?;
+    let code = run_server(
+        args,
+        Service { server, listen, listen_tls, threads, connections, hangup: Some(hangup), rules, metrics },
+    )?;
     if let Some(records) = verify {
         ledger.write(&records)?;
     }

@@ -25,6 +25,7 @@ impl Session {
         self.decide(now, asked.kind, answer.verdict);
         self.leave_if_told(now);
         self.shutdown_if_asked(now);
+        self.end_if_over(now);
         Ok(())
     }
 
@@ -83,6 +84,7 @@ impl Session {
         }
         self.leave_if_told(now);
         self.shutdown_if_asked(now);
+        self.end_if_over(now);
     }
 
     fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
@@ -184,7 +186,7 @@ impl Session {
                 self.enter(now, State::Recipients);
             }
             Kind::Commit => {
-                self.temper.message(&self.config.limits);
+                self.temper.message(self.idle_commands());
                 self.reply_to_message(now, reply);
                 self.end_transaction(now);
             }
@@ -217,7 +219,7 @@ impl Session {
             return self.close(now, CloseReason::Refused);
         }
         if taken {
-            self.temper.message(&self.config.limits);
+            self.temper.message(self.idle_commands());
         }
         self.end_transaction(now);
         if !taken {

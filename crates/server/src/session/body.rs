@@ -101,6 +101,7 @@ impl Session {
             self.deadline = (self.body_deadline(now), Reason::Body);
             let reply = self.for_this_peer(Kind::Commit, of_failure(reply));
             self.give_up(AbortReason::NotStored, reply);
+            self.end_if_over(now);
         }
     }
 
@@ -131,10 +132,10 @@ impl Session {
 
     /// When more of the body must have come: within the time for some, and not more slowly on the whole than the limit allows.
     pub(super) fn body_deadline(&self, now: Instant) -> Instant {
-        let next = deadline(now, self.config.timeouts.body);
+        let next = deadline(now, self.patience(|t| t.body));
         let octets = (self.size + self.refused).saturating_sub(self.pace.octets);
-        let Some(seconds) = octets.checked_div(u64::from(self.config.limits.data_rate)) else { return next };
-        let time = self.config.timeouts.slow_body.saturating_add(Duration::from_secs(seconds));
+        let Some(seconds) = octets.checked_div(u64::from(self.data_rate())) else { return next };
+        let time = self.patience(|t| t.slow_body).saturating_add(Duration::from_secs(seconds));
         next.min(deadline(self.pace.begin, time))
     }
 

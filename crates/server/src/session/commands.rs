@@ -41,6 +41,7 @@ impl Session {
             Framed::Line(line) => self.handle_command(now, line),
             Framed::Fault(fault) if self.phase == Phase::Authenticating => self.handle_response_fault(now, fault),
             Framed::Fault(fault) => {
+                self.commands.count(None);
                 self.go_on(now);
                 self.bad_command(now, fault_reply(fault));
             }
@@ -59,6 +60,7 @@ impl Session {
         let Phase::Command(state) = self.phase else { return };
         self.go_on(now);
         let command = CommandLine::split(line);
+        self.commands.count(command.verb);
         let length = line.len() + "\r\n".len();
         if length > self.config.limits.command_line && length > line_limit(self.offer(), command.verb) {
             if command.verb == Some(Verb::Bdat) && self.config.chunking {

@@ -37,19 +37,31 @@ impl Session {
 
     /// Shuts the session down: 421, and the end.
     pub fn shutdown(&mut self, now: Instant, how: Shutdown) {
+        let overload = how == Shutdown::Overload;
+        if !matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
+            self.overload |= overload;
+        }
         self.shutdown = true;
-        if matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
-            return;
+        let graceful = how == Shutdown::Graceful || (overload && self.phase == Phase::Committing);
+        match self.phase {
+            Phase::Closing(_) | Phase::Closed => {}
+            _ if graceful => self.shutdown_if_asked(now),
+            Phase::Handshaking => self.finish(self.reason_of_shutdown()),
+            _ => {
+                self.asked = None;
+                self.abort(AbortReason::Disconnected);
+                self.shut(now);
+            }
         }
-        if how == Shutdown::Now && self.phase == Phase::Handshaking {
-            self.finish(CloseReason::Shutdown);
-        } else if how == Shutdown::Now {
-            self.asked = None;
-            self.abort(AbortReason::Disconnected);
-            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
-        } else {
-            self.shutdown_if_asked(now);
-        }
+    }
+
+    fn shut(&mut self, now: Instant) {
+        let reply = if self.overload { replies::OVERLOAD } else { replies::SHUTTING_DOWN };
+        self.close_with(now, &reply, self.reason_of_shutdown());
+    }
+
+    const fn reason_of_shutdown(&self) -> CloseReason {
+        if self.overload { CloseReason::Overload } else { CloseReason::Shutdown }
     }
 
     /// The message that is coming, if one is, will not be committed.
@@ -67,7 +79,7 @@ impl Session {
             _ => false,
         } && self.asked.is_none();
         if self.shutdown && at_boundary {
-            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
+            self.shut(now);
         }
     }
 
@@ -95,7 +107,7 @@ impl Session {
         self.phase = Phase::Closing(reason);
         (self.exchange, self.overriding) = (None, None);
         self.envelope.clear();
-        self.deadline = (deadline(now, self.config.timeouts.flush), Reason::Flush);
+        self.deadline = (deadline(now, self.patience(|t| t.flush)), Reason::Flush);
         self.settle();
     }
 

@@ -82,7 +82,7 @@ impl Session {
 
     pub(super) fn handshake(&mut self, now: Instant) {
         self.phase = Phase::Handshaking;
-        self.deadline = (deadline(now, self.config.timeouts.handshake), Reason::Handshake);
+        self.deadline = (deadline(now, self.patience(|t| t.handshake)), Reason::Handshake);
         self.events.push(Event::StartTls);
     }
 

@@ -31,6 +31,10 @@ impl Server {
             "{} bytes of a line are kept",
             session.held()
         );
+        // What a buffer has grown to is up to twice of what is in it.
+        let line = (limits.command_line + LONGER_LINE).max(response);
+        let most = 2 * (limits.envelope.max(4096) + 2 * LONGER_LINE + cap + 512 + 3 * line + 16 * limits.recipients);
+        assert!(session.memory() <= most, "{} bytes of memory", session.memory());
         assert!(session.envelope().recipient_count() <= limits.recipients, "too many recipients are kept");
         assert!(
             self.incoming.as_ref().is_none_or(|body| body.len() as u64 <= limits.message_size),
@@ -256,6 +260,7 @@ fn patience(config: &Config, reason: Reason) -> Duration {
         Reason::Commit => timeouts.commit,
         Reason::Sink => timeouts.sink,
         Reason::Handshake => timeouts.handshake,
+        Reason::Session => timeouts.session,
         other => panic!("{other:?} is new"),
     }
 }

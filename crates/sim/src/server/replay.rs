@@ -27,6 +27,8 @@ pub enum Op {
     Reset,
     /// The server shuts down.
     Shutdown(Shutdown),
+    /// The server is nearly full.
+    Stress,
     /// The sink takes no more.
     Pause,
     /// The same, right behind a piece: the session has not seen whether the message, or the chunk, ends there.
@@ -108,6 +110,7 @@ impl Server {
             Op::Eof => self.eof(now),
             Op::Reset => self.reset(now),
             Op::Shutdown(how) => self.shutdown(now, *how),
+            Op::Stress => self.stress(now),
             Op::Pause | Op::PauseBehind => self.pause(now),
             Op::Resume => self.resume(now),
             Op::Fail => self.fail_body(now),

@@ -293,8 +293,19 @@ impl World<'_> {
             Fault::ServerDies => die(now, &mut ends[1], pair(pipes, 1), &mut self.rng),
             Fault::HalfClose => pipes[0].end(now, latency, Ending::Closed),
             Fault::Stall => pipes.iter_mut().for_each(|pipe| pipe.stall(stall)),
-            Fault::ShutdownGraceful | Fault::ShutdownNow => {
-                let how = if matches!(fault, Fault::ShutdownNow) { Shutdown::Now } else { Shutdown::Graceful };
+            Fault::Stress => {
+                if let Actor::Server(server) = &mut ends[1].actor
+                    && !ends[1].dead
+                {
+                    server.stress(now);
+                }
+            }
+            Fault::ShutdownGraceful | Fault::ShutdownNow | Fault::Overload => {
+                let how = match fault {
+                    Fault::ShutdownNow => Shutdown::Now,
+                    Fault::Overload => Shutdown::Overload,
+                    _ => Shutdown::Graceful,
+                };
                 if let Actor::Server(server) = &mut ends[1].actor
                     && !ends[1].dead
                 {

@@ -1,14 +1,15 @@
 //! Questions of the session, and how the policy and the sink answer them.
 
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use ehlo_server::codec::{Reply, ReplyClass};
 use ehlo_server::{Answer, AuthToken, CommitToken, DataToken, Pending, Protocol, Question};
 
+use super::seen::tell;
 use super::{Body, Connection};
 use crate::auth::LaterAuth;
+use crate::metrics::{self, Count};
 use crate::policy::{self, Decision, Etrn, Expn, Hello, Later, Mail, Policy, Rcpt, Upcoming, Vrfy};
 use crate::sink::{BodySink as _, Commit, MessageContext, storage_reply};
 
@@ -20,6 +21,17 @@ pub(super) enum Open {
     Auth(AuthToken, LaterAuth),
     /// The sink makes the message safe.
     Sink(CommitToken),
+}
+
+impl Open {
+    /// What is asked, by its place in [`QUESTIONS`](metrics::QUESTIONS).
+    pub(super) fn number(&self) -> usize {
+        match self {
+            Self::Policy(question, _) => metrics::number(question),
+            Self::Auth(..) => metrics::AUTH,
+            Self::Sink(_) => metrics::COMMIT,
+        }
+    }
 }
 
 impl<P: Policy> Connection<P> {
@@ -54,6 +66,7 @@ impl<P: Policy> Connection<P> {
     fn decide(&self) -> Decision {
         let policy = &*self.policy;
         let context = self.context();
+        let _entered = self.seen.span().enter();
         match self.session.pending() {
             Pending::Connect => policy.connect(&context),
             Pending::Hello { name, extended } => policy.hello(&Hello { context, name, extended }),
@@ -77,7 +90,7 @@ impl<P: Policy> Connection<P> {
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<bool> {
         match self.open.take() {
             None => Poll::Ready(false),
-            Some(Open::Policy(question, mut later)) => match later.as_mut().poll(cx) {
+            Some(Open::Policy(question, mut later)) => match self.seen.span().in_scope(|| later.as_mut().poll(cx)) {
                 Poll::Pending => {
                     self.open = Some(Open::Policy(question, later));
                     Poll::Pending
@@ -92,7 +105,7 @@ impl<P: Policy> Connection<P> {
                     Poll::Ready(true)
                 }
             },
-            Some(Open::Auth(token, mut later)) => match later.as_mut().poll(cx) {
+            Some(Open::Auth(token, mut later)) => match self.seen.span().in_scope(|| later.as_mut().poll(cx)) {
                 Poll::Pending => {
                     self.open = Some(Open::Auth(token, later));
                     Poll::Pending
@@ -113,6 +126,7 @@ impl<P: Policy> Connection<P> {
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Commit> {
+        let _entered = self.seen.span().enter();
         match self.body {
             Body::Open if self.config.protocol == Protocol::Lmtp => self.sink.poll_commit_each(cx),
             Body::Open => self.sink.poll_commit(cx).map(Commit::Same),
@@ -127,35 +141,24 @@ impl<P: Policy> Connection<P> {
         let Pending::Commit { size } = self.session.pending() else { return };
         self.body = Body::None;
         let recipients = self.session.envelope().recipient_count();
-        // How many have it, and with what code the first of the others has not.
-        let (taken, code) = match &commit {
-            Commit::Same(Ok(_)) => (recipients, None),
-            Commit::Same(Err(reply)) => (0, Some(reply.code())),
+        // How many have it, and with what reply the first of the others has not.
+        let (taken, reply) = match &commit {
+            Commit::Same(Ok(reply)) => (recipients, reply.as_ref()),
+            Commit::Same(Err(reply)) => (0, Some(reply)),
             Commit::Each(answers) => {
                 let mut answers = answers.iter().take(recipients);
                 let taken = answers.clone().filter(|answer| answer.is_ok()).count();
-                (taken, answers.find_map(|answer| answer.as_ref().err()).map(Reply::code))
+                (taken, answers.find_map(|answer| answer.as_ref().err()))
             }
         };
-        let hub = self.slot.hub();
-        let (connection, code) = (self.slot.id(), code.map(|code| code.get()));
+        let metrics = self.slot.metrics();
         if taken > 0 {
-            hub.messages.fetch_add(1, Ordering::Relaxed);
-            hub.bytes.fetch_add(size, Ordering::Relaxed);
-            tracing::debug!(
-                connection,
-                size,
-                recipients,
-                taken,
-                code,
-                // RFC 6710 §4.1.
-                priority = self.session.envelope().mail_params().priority().map(|priority| priority.get()),
-                "message accepted"
-            );
+            metrics.one(Count::Accepted);
+            metrics.add(Count::AcceptedBytes, size);
         } else {
-            hub.refused_messages.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(connection, size, code, "message refused");
+            metrics.one(Count::Refused);
         }
+        self.tell_committed(now, taken, reply);
         let answer = match commit {
             Commit::Same(Ok(Some(reply))) => token.accept_with(reply),
             Commit::Same(Ok(None)) => token.accept(),
@@ -167,13 +170,16 @@ impl<P: Policy> Connection<P> {
     }
 
     fn answer(&mut self, now: Instant, question: Question, decision: Decision) {
+        if let Decision::Reject(reply) | Decision::Defer(reply) = &decision {
+            self.tell_refusal(&question, reply);
+        }
         let answer = match (question, decision) {
             (Question::Override(token), decision) => self.intervene(now, token, decision),
             (Question::Mail(token), Decision::AcceptWithPriority(priority)) => token.accept_with_priority(priority),
             (
                 Question::Data(token),
                 Decision::Accept | Decision::AcceptWith(_) | Decision::AcceptWithPriority(_) | Decision::Intervene(_),
-            ) => self.begin(token),
+            ) => self.begin(now, token),
             (Question::Rcpt(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Vrfy(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
             (Question::Expn(token), Decision::AcceptWith(reply)) => token.accept_with(reply),
@@ -228,7 +234,8 @@ impl<P: Policy> Connection<P> {
     }
 
     /// Has the sink begin the message, while DATA or its first chunk can still be refused.
-    fn begin(&mut self, token: DataToken) -> Answer {
+    fn begin(&mut self, now: Instant, token: DataToken) -> Answer {
+        self.begin_transaction(now);
         let message = MessageContext {
             peer: self.transport.peer(),
             hostname: self.config.hostname(),
@@ -237,7 +244,11 @@ impl<P: Policy> Connection<P> {
             protocol: self.config.protocol,
             notes: &self.notes,
         };
-        match self.sink.begin(&message) {
+        let begun = self.seen.span().in_scope(|| self.sink.begin(&message));
+        if let Err(reply) = &begun {
+            self.tell_committed(now, 0, Some(reply));
+        }
+        match begun {
             Ok(()) => {
                 self.body = Body::Open;
                 token.accept()
@@ -249,6 +260,7 @@ impl<P: Policy> Connection<P> {
 
     /// Hands body bytes to the sink; gives how many it took. If that isn't all, the session is told.
     pub(super) fn write_body(&mut self, cx: &mut Context<'_>, now: Instant, bytes: &[u8]) -> usize {
+        self.seen.body(bytes.len());
         let mut taken = 0;
         while taken < bytes.len() {
             match self.poll_sink(cx, now, &bytes[taken..]) {
@@ -289,7 +301,7 @@ impl<P: Policy> Connection<P> {
         if most == 0 {
             return Poll::Pending;
         }
-        match ready!(self.sink.poll_write(cx, &bytes[..most])) {
+        match ready!(self.seen.span().in_scope(|| self.sink.poll_write(cx, &bytes[..most]))) {
             // One that takes nothing and says so would be asked for ever.
             Ok(0) => self.fail_sink(now, &std::io::ErrorKind::WriteZero.into()),
             Ok(taken) => {
@@ -305,7 +317,7 @@ impl<P: Policy> Connection<P> {
     }
 
     fn fail_sink(&mut self, now: Instant, error: &std::io::Error) {
-        tracing::warn!(connection = self.slot.id(), %error, "the sink failed at a message");
+        tell!(self, WARN, %error, "the sink failed at a message");
         self.sink.abort();
         self.body = Body::None;
         self.session.body_failed(now, storage_reply(error));
@@ -314,7 +326,7 @@ impl<P: Policy> Connection<P> {
     /// The message won't be committed.
     pub(super) fn abort_sink(&mut self) {
         if let Body::Open = std::mem::replace(&mut self.body, Body::None) {
-            self.sink.abort();
+            self.seen.span().in_scope(|| self.sink.abort());
         }
         self.open = None;
     }

@@ -210,6 +210,7 @@ impl<'s> Bare<'s> {
                 self.handshaking = false;
                 self.session.handle_tls_failed(self.now);
             }
+            Act::Stressed(stressed) => self.session.set_stressed(self.now, *stressed),
             Act::TlsUnavailable => self.session.set_tls_available(false),
             Act::Answer(verdict, late) => {
                 let Some(question) = self.kept.take() else {

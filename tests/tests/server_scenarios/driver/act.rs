@@ -41,6 +41,9 @@ impl Run<'_> {
                         .map_err(|e| e.to_string())?;
                 }
             }
+            Act::Stressed(_) | Act::Shutdown(Shutdown::Overload) => {
+                return Err(self.script.describe("a driver", "one whose load a scenario says"));
+            }
             Act::Shutdown(how) => {
                 tick().await;
                 if let Some(stop) = self.stop.take() {

@@ -45,6 +45,16 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("lost-question-whether-to-override", LOST),
     ("starttls-unavailable", ALWAYS),
     ("smtp-answers-for-each-recipient", ONE),
+    ("overload", LOAD),
+    ("overload-while-committing", LOAD),
+    ("overload-while-handshaking", LOAD),
+    ("starttls-unavailable", ALWAYS),
+    ("stress-and-errors", LOAD),
+    ("stress-and-idle-commands", LOAD),
+    ("stress-within-a-command", LOAD),
+    ("stress-within-a-handshake", LOAD),
+    ("stress-within-a-message", LOAD),
+    ("stress-that-ends", LOAD),
     ("auth-empty-initial-response", MECHANISM),
     ("auth-extra-field", MECHANISM),
     ("auth-longest-line", MECHANISM),
@@ -55,6 +65,7 @@ const KERNEL: &str = "the socket takes replies that the peer does not read, so t
 const ONE: &str = "under SMTP the driver asks a sink for one answer";
 const MECHANISM: &str = "the mechanism is ehlo-sasl's, which answers by itself; crates/tokio/tests/tls/auth.rs has it";
 const ALWAYS: &str = "a driver with certificates can always do a handshake";
+const LOAD: &str = "one connection is no load; crates/tokio/tests/hostile has it";
 const LOST: &str = "the driver holds each question until it is answered, and loses none";
 
 /// How the driver is set up, and how the client writes.

@@ -32,8 +32,11 @@ pub(super) fn parse_line(line: &str) -> Result<Kind, String> {
         "shutdown" => Kind::Do(Act::Shutdown(match rest {
             "graceful" => Shutdown::Graceful,
             "now" => Shutdown::Now,
-            _ => return Err("shutdown is graceful or now".to_owned()),
+            "overload" => Shutdown::Overload,
+            _ => return Err("shutdown is graceful, now or overload".to_owned()),
         })),
+        "stressed" => Kind::Do(Act::Stressed(true)),
+        "relieved" => Kind::Do(Act::Stressed(false)),
         "pause-body" => Kind::Do(Act::PauseBody),
         "resume-body" => Kind::Do(Act::ResumeBody),
         "fail-body" => Kind::Do(Act::FailBody(parse_server_reply(rest)?)),

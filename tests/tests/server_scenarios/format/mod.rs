@@ -45,6 +45,8 @@ pub(crate) enum Act {
     Eof,
     Reset,
     Shutdown(Shutdown),
+    /// The server is nearly full, or is so no more.
+    Stressed(bool),
     PauseBody,
     ResumeBody,
     /// The sink fails, and this is what is said then.

@@ -2,7 +2,7 @@
 
 use ehlo_server::{AbortReason, CloseReason, Reason};
 
-const REASONS: [(&str, Reason); 7] = [
+const REASONS: [(&str, Reason); 8] = [
     ("handshake", Reason::Handshake),
     ("command", Reason::Command),
     ("body", Reason::Body),
@@ -10,6 +10,7 @@ const REASONS: [(&str, Reason); 7] = [
     ("answer", Reason::Answer),
     ("commit", Reason::Commit),
     ("sink", Reason::Sink),
+    ("session", Reason::Session),
 ];
 
 fn parse_reason(text: &str) -> Result<Reason, String> {
@@ -61,6 +62,7 @@ pub(super) fn parse_close(text: &str) -> Result<CloseReason, String> {
         ("endless", "") => CloseReason::Endless,
         ("out-of-step", "") => CloseReason::OutOfStep,
         ("shutdown", "") => CloseReason::Shutdown,
+        ("overload", "") => CloseReason::Overload,
         ("clear-behind-starttls", "") => CloseReason::ClearBehindStartTls,
         ("tls-failed", "") => CloseReason::TlsFailed,
         ("another-protocol", "") => CloseReason::AnotherProtocol,
@@ -81,6 +83,7 @@ pub(crate) fn show_close(reason: CloseReason) -> String {
         CloseReason::Endless => "endless",
         CloseReason::OutOfStep => "out-of-step",
         CloseReason::Shutdown => "shutdown",
+        CloseReason::Overload => "overload",
         CloseReason::ClearBehindStartTls => "clear-behind-starttls",
         CloseReason::TlsFailed => "tls-failed",
         CloseReason::AnotherProtocol => "another-protocol",

@@ -97,6 +97,7 @@ impl Scenario {
             "commit-timeout" => timeouts.commit = duration(value)?,
             "sink-timeout" => timeouts.sink = duration(value)?,
             "handshake-timeout" => timeouts.handshake = duration(value)?,
+            "session-timeout" => timeouts.session = duration(value)?,
             _ => return Err(format!("there is no setting {key}")),
         }
         Ok(())
