@@ -10,9 +10,9 @@ pub struct Limits {
     /// Octets of a command line, CRLF included. Floor and default: 512 (RFC 5321 §4.5.3.1.4). MAIL and RCPT
     /// get more where an extension that is offered says so: 26 for SIZE (RFC 1870 §3), 524 for DSN (RFC 3461 §5.4), and so on.
     pub command_line: usize,
-    /// Octets of a line of an AUTH exchange, CRLF included, and of the AUTH command itself; one more is 500 5.5.6. Matters only where
-    /// [mechanisms](crate::AuthConfig::mechanisms) are configured. Floor: what they need. Default: 12,288 characters and CRLF, which
-    /// RFC 4954 §4 considers to be enough for all.
+    /// Octets of a line of an AUTH exchange, CRLF included, where one more is 500 5.5.6, and of the AUTH command itself, which is 500 5.5.2
+    /// like any command that is too long. Matters only where [mechanisms](crate::AuthConfig::mechanisms) are configured. Floor: what they
+    /// need. Default: 12,288 characters and CRLF, which RFC 4954 §4 considers to be enough for all.
     pub auth_line: usize,
     /// Octets of an unterminated command line that are skipped until the session is closed. Default: 256 KiB. The text in between
     /// is never kept.

@@ -138,7 +138,7 @@ impl<'a> CommandLine<'a> {
                 Ok(Command::Auth {
                     mechanism: MechanismName::parse(mechanism).ok_or(SyntaxError::Mechanism)?,
                     initial_response: response
-                        .map(|r| Base64::parse(r).filter(|r| !r.as_str().is_empty()).ok_or(SyntaxError::Base64))
+                        .map(|r| Base64::parse(r).ok_or(SyntaxError::Base64))
                         .transpose()?,
                 })
             }
@@ -220,7 +220,7 @@ impl<'a> CommandLine<'a> {
         match text.split_once(' ') {
             None => Ok((text, false)),
             Some((word, marker)) if marker.eq_ignore_ascii_case("LAST") => Ok((word, true)),
-            Some(_) => Err(SyntaxError::UnexpectedArgument),
+            Some(_) => Err(SyntaxError::EndMarker),
         }
     }
 }

@@ -54,7 +54,7 @@ impl fmt::Display for PathFault {
             Self::DomainTooLong => "the domain is longer than 255 octets",
             Self::AddressLiteral => "the address literal is malformed",
             Self::Route => "the source route is malformed",
-            Self::NonAscii => "the address is not ASCII",
+            Self::NonAscii => "a character is not ASCII",
         })
     }
 }
