@@ -1,17 +1,24 @@
 //! Sending messages over one connection.
 
+mod socket;
+
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use ehlo_client::codec::{BodyType, ReplyView, StuffError, Stuffed, Stuffer};
 use ehlo_client::{
     BeginError, BodyEnd, CloseReason, Config, Envelope, Event, Outcome, RecipientOutcome, Session, Stage,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs};
+
+pub use self::socket::Socket;
 
 /// How long [`Client::connect`] tries. RFC 5321 §4.5.3.2 sets no time for it; the 5 minutes of its §4.5.3.2.1 are for the greeting, and
 /// begin when there is a connection.
@@ -79,13 +86,23 @@ impl std::error::Error for SendError {
 /// A server that answers a command or a body with a refusal is no error: [`send`](Self::send) gives an [`Outcome`], and
 /// [`recipients`](Self::recipients) tells of each recipient.
 pub struct Client {
-    stream: TcpStream,
+    stream: Socket,
     session: Session,
     /// What was read, and how much of it was handled.
     input: Vec<u8>,
     start: usize,
     closed: Option<CloseReason>,
+    body: Body,
     observer: Observer,
+}
+
+/// A body that is being written.
+#[derive(Default)]
+struct Body {
+    stuffer: Stuffer,
+    /// Wire bytes that are put together for one write.
+    wire: Vec<u8>,
+    total: u64,
 }
 
 impl fmt::Debug for Client {
@@ -138,16 +155,17 @@ impl Client {
         Self::over(stream, Arc::new(config), Box::new(|_| {})).await
     }
 
-    /// Says EHLO over a connection that has just been made.
+    /// Says EHLO, or LHLO, over a connection that has just been made.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] if the server doesn't greet.
-    pub async fn over(stream: TcpStream, config: Arc<Config>, observer: Observer) -> Result<Self, SendError> {
-        // Commands are written whole. An error shows at the next use.
-        let _ = stream.set_nodelay(true);
+    pub async fn over(stream: impl Into<Socket>, config: Arc<Config>, observer: Observer) -> Result<Self, SendError> {
+        let stream = stream.into();
+        stream.set_nodelay();
         let session = Session::new(clock(), config);
-        let mut client = Self { stream, session, input: Vec::new(), start: 0, closed: None, observer };
+        let mut client =
+            Self { stream, session, input: Vec::new(), start: 0, closed: None, body: Body::default(), observer };
         match client.until(|event| matches!(event, Event::Ready)).await {
             Ok(_) => Ok(client),
             Err(reason) => Err(SendError::Closed(reason)),
@@ -185,28 +203,95 @@ impl Client {
     pub async fn send(&mut self, envelope: &Envelope<'_>, body: &[u8]) -> Result<Outcome, SendError> {
         // Before anything is said: half a message can't be taken back but by closing the connection.
         check(body).map_err(SendError::LineEnding)?;
-        if let Some(reason) = self.closed {
-            return Err(SendError::Closed(reason));
-        }
         let envelope = match envelope.body {
             BodyType::SevenBit if !body.is_ascii() => &envelope.with_body(BodyType::EightBitMime),
             _ => envelope,
         };
-        self.session.begin(clock(), envelope).map_err(SendError::Begin)?;
-        let decisive = |event: &Event| matches!(event, Event::BodyWanted(_) | Event::Done(..));
-        let mut event = self.until(decisive).await.map_err(SendError::Closed)?;
-        if let Event::BodyWanted(_) = event {
-            event = match self.write_body(body).await {
-                Some(done) => done,
-                None => self.until(decisive).await.map_err(SendError::Closed)?,
-            };
+        let mut outcome = self.begin(envelope).await?;
+        if outcome.is_none() {
+            outcome = self.write(body).await?;
         }
-        let Event::Done(_, outcome) = event else { return Err(SendError::Closed(CloseReason::Eof)) };
-        // If the connection ended with it, that is known at once.
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None => self.finish().await,
+        }
+    }
+
+    /// Begins a message whose body comes piece by piece. `None` if the server waits for it: then come any number of
+    /// [`write`](Self::write), and [`finish`](Self::finish). The outcome if the transaction is over without one.
+    ///
+    /// The kind of the body is what the envelope says: nobody looks for octets above 127. A `Client` that is dropped before `finish` closes the
+    /// connection in the middle of the message, of which a server then takes nothing (RFC 5321 §4.1.1.10).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send`](Self::send).
+    pub async fn begin(&mut self, envelope: &Envelope<'_>) -> Result<Option<Outcome>, SendError> {
+        if let Some(reason) = self.closed {
+            return Err(SendError::Closed(reason));
+        }
+        self.session.begin(clock(), envelope).map_err(SendError::Begin)?;
+        (self.body.stuffer, self.body.total) = (Stuffer::new(), 0);
+        self.body.wire.clear();
+        match self.until(decisive).await.map_err(SendError::Closed)? {
+            Event::Done(_, outcome) => Ok(Some(self.done(outcome))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::LineEnding`] if a CR or LF stands alone. The message can't be finished then; drop the client.
+    pub async fn write(&mut self, mut piece: &[u8]) -> Result<Option<Outcome>, SendError> {
+        loop {
+            let mut used_up = false;
+            while self.body.wire.len() < WRITE && !used_up {
+                let (used, stuffed) = self.body.stuffer.next(piece).map_err(SendError::LineEnding)?;
+                piece = &piece[used..];
+                match stuffed {
+                    Stuffed::Bytes(bytes) => self.body.wire.extend_from_slice(bytes),
+                    Stuffed::Dot => self.body.wire.push(b'.'),
+                    Stuffed::NeedMore => used_up = true,
+                }
+            }
+            if let Some(outcome) = self.flush().await {
+                return Ok(Some(outcome));
+            }
+            if used_up {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Writes the end of the body, and waits for what becomes of the message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::LineEnding`] if the body ended with a CR that stands alone, which can't be finished; [`SendError::Closed`] if there is no message.
+    pub async fn finish(&mut self) -> Result<Outcome, SendError> {
+        let end = if self.body.stuffer.finish().map_err(SendError::LineEnding)? == b".\r\n" {
+            BodyEnd::Dot
+        } else {
+            BodyEnd::CrlfDot
+        };
+        (self.observer)(Observed::Body(self.body.total));
+        // Were no body wanted, there would be no event to wait for but the end.
+        let finished = self.session.body_finished(clock(), end);
+        debug_assert!(finished.is_ok() || self.closed.is_some(), "a body is finished that was not begun");
+        match self.until(decisive).await.map_err(SendError::Closed)? {
+            Event::Done(_, outcome) => Ok(self.done(outcome)),
+            _ => Err(SendError::Closed(CloseReason::Eof)),
+        }
+    }
+
+    /// The transaction is over. If the connection ended with it, that is known at once.
+    fn done(&mut self, outcome: Outcome) -> Outcome {
         while let Some(event) = self.session.poll_event() {
             self.observe(&event);
         }
-        Ok(outcome)
+        outcome
     }
 
     /// Says QUIT, and waits for the reply.
@@ -232,10 +317,15 @@ impl Client {
             }
             if let Some(reason) = self.closed {
                 // A last command may still wait; whether it arrives makes no difference.
-                let _ = self.stream.try_write(self.session.output());
+                let output = self.session.output();
+                poll_fn(|cx| {
+                    let _ = Pin::new(&mut self.stream).poll_write(cx, output);
+                    Poll::Ready(())
+                })
+                .await;
                 return Err(reason);
             }
-            self.exchange(&[]).await;
+            self.exchange(false).await;
         }
     }
 
@@ -269,87 +359,92 @@ impl Client {
     }
 
     /// Waits until something was read or written, or the deadline has passed, and tells the session. Commands are written first; behind
-    /// them, the given bytes of a body, of which it gives the number written.
-    async fn exchange(&mut self, body: &[u8]) -> usize {
+    /// them, if that is wanted, the body's wire bytes.
+    async fn exchange(&mut self, body: bool) {
+        enum Happened {
+            Read(io::Result<usize>),
+            Written(io::Result<usize>),
+            TimedOut,
+        }
         let deadline = self.session.poll_timeout().map(|(at, _)| at);
-        let (mut reader, mut writer) = self.stream.split();
         let commands = !self.session.output().is_empty();
-        let bytes = if commands { self.session.output() } else { body };
+        let bytes = match (commands, body) {
+            (true, _) => self.session.output(),
+            (false, true) => &self.body.wire,
+            (false, false) => &[],
+        };
         if self.start == self.input.len() {
             self.input.clear();
             self.start = 0;
         }
-        self.input.reserve(READ);
-        tokio::select! {
-            biased;
-            read = reader.read_buf(&mut self.input) => match read {
-                Ok(0) | Err(_) => self.session.handle_eof(clock()),
-                Ok(_) => {}
-            },
-            written = writer.write(bytes), if !bytes.is_empty() => match written {
-                Ok(length) if length > 0 && commands => {
-                    (self.observer)(Observed::Sent(&bytes[..length]));
-                    self.session.output_sent(clock(), length);
-                }
-                Ok(length) if length > 0 => {
-                    self.session.body_progress(clock());
-                    return length;
-                }
-                // A reply that explains it may have come before.
-                _ => self.read_last().await,
-            },
-            () = sleep_until(deadline) => self.session.handle_timeout(clock()),
+        let filled = self.input.len();
+        self.input.resize(filled + READ, 0);
+        let mut sleep = pin!(sleep_until(deadline));
+        let happened = poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut self.input[filled..]);
+            if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                return Poll::Ready(Happened::Read(read.map(|()| buffer.filled().len())));
+            }
+            if !bytes.is_empty()
+                && let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes)
+            {
+                return Poll::Ready(Happened::Written(written));
+            }
+            sleep.as_mut().poll(cx).map(|()| Happened::TimedOut)
+        })
+        .await;
+        self.input.truncate(filled + if let Happened::Read(Ok(length)) = happened { length } else { 0 });
+        match happened {
+            Happened::Read(Ok(0) | Err(_)) => self.session.handle_eof(clock()),
+            Happened::Read(Ok(_)) => {}
+            Happened::Written(Ok(length)) if length > 0 && commands => {
+                (self.observer)(Observed::Sent(&bytes[..length]));
+                self.session.output_sent(clock(), length);
+            }
+            Happened::Written(Ok(length)) if length > 0 => {
+                self.session.body_progress(clock());
+                self.body.wire.drain(..length);
+                self.body.total += length as u64;
+            }
+            // A reply that explains it may have come before.
+            Happened::Written(_) => self.read_last().await,
+            Happened::TimedOut => self.session.handle_timeout(clock()),
         }
-        0
     }
 
     /// The server takes no more bytes. Reads what it said last.
     async fn read_last(&mut self) {
-        self.input.reserve(READ);
-        if !matches!(self.stream.try_read_buf(&mut self.input), Ok(length) if length > 0) {
+        let filled = self.input.len();
+        self.input.resize(filled + READ, 0);
+        let length = poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut self.input[filled..]);
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+            Poll::Ready(if matches!(read, Poll::Ready(Ok(()))) { buffer.filled().len() } else { 0 })
+        })
+        .await;
+        self.input.truncate(filled + length);
+        if length == 0 {
             self.session.handle_eof(clock());
         }
     }
 
-    /// Writes a body and its end. The event that ended the transaction before that, if one did.
-    async fn write_body(&mut self, body: &[u8]) -> Option<Event> {
-        let (mut stuffer, mut rest) = (Stuffer::new(), body);
-        let mut wire = Vec::with_capacity(WRITE.min(body.len() + 64));
-        let mut total = 0;
-        loop {
-            let mut complete = false;
-            while wire.len() < WRITE && !complete {
-                // The whole body was checked before.
-                let Ok((used, piece)) = stuffer.next(rest) else { return None };
-                rest = &rest[used..];
-                match piece {
-                    Stuffed::Bytes(bytes) => wire.extend_from_slice(bytes),
-                    Stuffed::Dot => wire.push(b'.'),
-                    Stuffed::NeedMore => complete = true,
+    /// Writes the wire bytes that were put together. The outcome if the server ended the transaction meanwhile.
+    async fn flush(&mut self) -> Option<Outcome> {
+        while !self.body.wire.is_empty() {
+            self.exchange(true).await;
+            while let Some(event) = self.next_event() {
+                if let Event::Done(_, outcome) = event {
+                    return Some(self.done(outcome));
                 }
-            }
-            let mut sent = 0;
-            while sent < wire.len() {
-                sent += self.exchange(&wire[sent..]).await;
-                while let Some(event) = self.next_event() {
-                    if let Event::Done(..) = event {
-                        return Some(event);
-                    }
-                }
-            }
-            total += sent as u64;
-            wire.clear();
-            if complete {
-                break;
             }
         }
-        (self.observer)(Observed::Body(total));
-        let end = if matches!(stuffer.finish(), Ok(b".\r\n")) { BodyEnd::Dot } else { BodyEnd::CrlfDot };
-        // The session waits for it: no event has ended the transaction.
-        let finished = self.session.body_finished(clock(), end);
-        debug_assert!(finished.is_ok(), "the body was wanted");
         None
     }
+}
+
+/// Whether an event ends the wait for the body to be wanted, or for the end of the transaction.
+fn decisive(event: &Event) -> bool {
+    matches!(event, Event::BodyWanted(_) | Event::Done(..))
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -228,6 +228,7 @@ async fn a_disk_that_was_full_is_used_again() {
         let reply = commit(&mut sink).await.unwrap_err();
         assert_eq!(reply.to_string(), "452 4.3.1 Insufficient system storage");
         if operation == "write" {
+            until(|| files.begun("sync_file") == 1).await;
             let log = files.lock().log.clone();
             assert_eq!(log[4..], ["write", "truncate", "sync_file"], "that it was cut off is made to last");
         }
