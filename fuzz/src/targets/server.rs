@@ -203,7 +203,10 @@ pub fn server_session(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let cut = bytes.byte();
     let mut now = Instant::now();
-    let config = config(&mut bytes);
+    let mut config = config(&mut bytes);
+    if cut & 8 == 8 {
+        config.protocol = Protocol::Lmtp;
+    }
     let peer = if cut % 8 == 7 { Peer::new(7).with_implicit_tls() } else { Peer::new(7) };
     let mut server = Server::new(now, Arc::new(config), peer).recorded();
     let mut asked = server.take_asked();
