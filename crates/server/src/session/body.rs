@@ -26,17 +26,16 @@ pub(super) enum Source {
     Chunk(Chunk),
 }
 
-/// Since when a message is coming, and how much of that time its sink took.
+/// Since when a message is coming, as if its sink had taken none of the time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     begin: Instant,
-    paused: Duration,
     pub(super) paused_at: Instant,
 }
 
 impl Pace {
     pub(super) const fn begin(now: Instant) -> Self {
-        Self { begin: now, paused: Duration::ZERO, paused_at: now }
+        Self { begin: now, paused_at: now }
     }
 }
 
@@ -134,13 +133,13 @@ impl Session {
             return next;
         };
         let time = self.patience(|t| t.slow_body).saturating_add(Duration::from_secs(seconds));
-        next.min(deadline(self.pace.begin, time.saturating_add(self.pace.paused)))
+        next.min(deadline(self.pace.begin, time))
     }
 
     /// The sink goes on; what it took of the time is not the peer's.
     pub(super) fn unpause(&mut self, now: Instant) {
         if std::mem::take(&mut self.paused) {
-            self.pace.paused += now.saturating_duration_since(self.pace.paused_at);
+            self.pace.begin += now.saturating_duration_since(self.pace.paused_at);
         }
     }
 

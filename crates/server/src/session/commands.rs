@@ -3,6 +3,7 @@
 use super::body::Source;
 use super::{Kind, Phase, Session};
 use crate::config::Protocol;
+use crate::count::CommandCounts;
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::extension::{check_mail, check_rcpt, is_offered, line_limit};
 use crate::question::{
@@ -21,17 +22,17 @@ const METHODS: &[&[u8]] = &[b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", 
 
 impl Session {
     /// Takes bytes of a command line, and obeys it if they complete it; gives how many were used.
-    pub(super) fn handle_line(&mut self, now: Instant, input: &[u8]) -> usize {
+    pub(super) fn handle_line(&mut self, now: Instant, input: &[u8], commands: &mut CommandCounts) -> usize {
         // The line may lie in the framer, so the framer is set aside while the session acts on it.
         let mut framer = std::mem::replace(&mut self.framer, LineFramer::new(0));
         let (used, frame) = framer.next(input);
         match frame {
             Framed::NeedMore => {}
             Framed::Line(line) if self.phase == Phase::Authenticating => self.handle_response(now, line),
-            Framed::Line(line) => self.handle_command(now, line),
+            Framed::Line(line) => self.handle_command(now, line, commands),
             Framed::Fault(fault) if self.phase == Phase::Authenticating => self.handle_response_fault(now, fault),
             Framed::Fault(fault) => {
-                self.commands.count(None);
+                commands.count(None);
                 self.go_on(now);
                 self.bad_command(now, fault_reply(fault));
             }
@@ -46,11 +47,11 @@ impl Session {
         used
     }
 
-    fn handle_command(&mut self, now: Instant, line: &[u8]) {
+    fn handle_command(&mut self, now: Instant, line: &[u8], commands: &mut CommandCounts) {
         let Phase::Command(state) = self.phase else { return };
         self.go_on(now);
         let command = CommandLine::split(line);
-        self.commands.count(command.verb);
+        commands.count(command.verb);
         let length = line.len() + "\r\n".len();
         if length > self.config.limits.command_line && length > line_limit(self.offer(), command.verb) {
             if command.verb == Some(Verb::Bdat) && self.config.chunking {
