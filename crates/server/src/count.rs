@@ -6,8 +6,7 @@ use ehlo_codec::Verb;
 /// The verbs of the table, and one place for all other lines.
 const KINDS: usize = ROWS.len() + 1;
 
-/// How many command lines of each verb a session has looked at, whatever became of them, since they were last
-/// [taken](crate::Session::take_commands).
+/// How many command lines of each verb a session has looked at in one call, whatever became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandCounts {
     counts: [u16; KINDS],

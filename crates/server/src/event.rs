@@ -1,5 +1,6 @@
 //! What a session tells its driver.
 
+use crate::count::CommandCounts;
 use crate::question::Question;
 use crate::replies;
 use ehlo_codec::Reply;
@@ -12,6 +13,8 @@ pub struct Step<'i> {
     pub used: usize,
     /// What happened, if anything. While there is an event, call again with the rest of the input.
     pub event: Option<Event<'i>>,
+    /// The commands that were looked at, for whoever counts them.
+    pub commands: CommandCounts,
 }
 
 /// What happened in a session.

@@ -182,34 +182,31 @@ pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
 
 /// The different domains of the recipients of a session, in small letters.
 #[derive(Clone, Default)]
-pub(crate) struct Domains {
-    names: BTreeSet<Box<str>>,
-    /// Of all names together.
-    octets: usize,
-}
+pub(crate) struct Domains(BTreeSet<Box<str>>);
 
 impl std::fmt::Debug for Domains {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Domains({})", self.names.len())
+        write!(f, "Domains({})", self.0.len())
     }
 }
 
 impl Domains {
-    /// About how much memory they take.
+    /// About how much memory they take, of names of ordinary length.
     pub(crate) fn memory(&self) -> usize {
-        self.octets + self.names.len() * 2 * size_of::<Box<str>>()
+        const ONE: usize = 2 * size_of::<Box<str>>() + 64;
+        self.0.len() * ONE
     }
 
     /// Whether a recipient there would be one domain too many.
     pub(crate) fn is_full_for(&self, limits: &Limits, domain: &str) -> bool {
         let Some(most) = limits.recipient_domains else { return false };
-        self.names.len() >= most as usize && !self.names.contains(domain.to_ascii_lowercase().as_str())
+        self.0.len() >= most as usize && !self.0.contains(domain.to_ascii_lowercase().as_str())
     }
 
     /// A recipient there was accepted.
     pub(crate) fn add(&mut self, limits: &Limits, domain: &str) {
-        if limits.recipient_domains.is_some() && self.names.insert(domain.to_ascii_lowercase().into_boxed_str()) {
-            self.octets += domain.len();
+        if limits.recipient_domains.is_some() {
+            self.0.insert(domain.to_ascii_lowercase().into_boxed_str());
         }
     }
 }

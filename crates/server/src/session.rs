@@ -79,7 +79,6 @@ pub struct Session {
     /// What the open question is about, if that is not in the envelope.
     subject: Subject,
     temper: Temper,
-    commands: CommandCounts,
     /// Transactions that were begun.
     transactions: u32,
     domains: Domains,
@@ -140,7 +139,6 @@ impl Session {
             sequence: 0,
             subject: Subject::default(),
             temper: Temper::new(limits),
-            commands: CommandCounts::default(),
             transactions: 0,
             domains: Domains::default(),
             deadline: (deadline(now, config.timeouts.answer), Reason::Answer),
@@ -197,16 +195,17 @@ impl Session {
     /// Takes bytes from the peer. Gives how many were used and what happened; call again with the rest until there is no event.
     pub fn handle_input<'i>(&mut self, now: Instant, input: &'i [u8]) -> Step<'i> {
         let mut used = 0;
+        let mut commands = CommandCounts::default();
         loop {
             if let Some(event) = self.events.pop() {
-                return Step { used, event: Some(event) };
+                return Step { used, event: Some(event), commands };
             }
             if used < input.len() && self.phase == Phase::Handshaking {
                 self.clear_behind_starttls(now);
                 continue;
             }
             if !self.wants_input() || (used == input.len() && !self.has_whole_chunk()) {
-                return Step { used, event: None };
+                return Step { used, event: None, commands };
             }
             let rest = &input[used..];
             match self.phase {
@@ -214,10 +213,10 @@ impl Session {
                     let (length, piece) = self.handle_body(now, rest);
                     used += length;
                     if let Some(piece) = piece {
-                        return Step { used, event: Some(Event::Body(piece)) };
+                        return Step { used, event: Some(Event::Body(piece)), commands };
                     }
                 }
-                _ => used += self.handle_line(now, rest),
+                _ => used += self.handle_line(now, rest, &mut commands),
             }
         }
     }
@@ -303,9 +302,10 @@ impl Session {
             + exchange
     }
 
-    /// The commands that were looked at since this was called last.
-    pub fn take_commands(&mut self) -> CommandCounts {
-        std::mem::take(&mut self.commands)
+    /// When the connection was made.
+    #[must_use]
+    pub const fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// Who is at the other end.

@@ -80,12 +80,13 @@ fn a_part_of_a_line_and_replies_that_nobody_reads_are_told() {
 }
 
 #[test]
-fn commands_are_counted_by_verb_until_the_count_is_taken() {
+fn commands_are_counted_by_verb_in_each_call() {
     let (mut session, now) = session(|_| {});
-    say(&mut session, now, "EHLO c.test\r\nNOOP\r\nnoop x\r\nBLURB\r\nDATA\r\nNO\0OP\r\nBURL x\r\n");
+    let input = b"EHLO c.test\r\nNOOP\r\nnoop x\r\nBLURB\r\nDATA\r\nNO\0OP\r\nBURL x\r\nNOO";
+    let step = session.handle_input(now, input);
+    assert_eq!(step.used, input.len());
     let kinds: Vec<_> = CommandCounts::kinds().collect();
-    let counts: Vec<_> = session.take_commands().iter().map(|(kind, count)| (kinds[kind], count)).collect();
-    let expected = [(Some(Verb::Ehlo), 1), (Some(Verb::Data), 1), (Some(Verb::Noop), 2), (None, 3)];
-    assert_eq!(counts, expected);
-    assert!(session.take_commands().is_empty());
+    let counts: Vec<_> = step.commands.iter().map(|(kind, count)| (kinds[kind], count)).collect();
+    assert_eq!(counts, [(Some(Verb::Ehlo), 1), (Some(Verb::Data), 1), (Some(Verb::Noop), 2), (None, 3)]);
+    assert!(session.handle_input(now, b"P").commands.is_empty());
 }

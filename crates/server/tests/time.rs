@@ -59,6 +59,7 @@ fn a_wait_without_end_is_a_deadline_far_away() {
     let (mut session, now) = session(|config| {
         config.timeouts.command = Duration::MAX;
         config.timeouts.flush = Duration::MAX;
+        config.timeouts.session = Duration::MAX;
     });
     session.output_sent(now, session.output().len());
     let (at, _) = session.poll_timeout().expect("an open session always has a deadline");

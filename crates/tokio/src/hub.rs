@@ -3,10 +3,10 @@
 mod table;
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -24,9 +24,6 @@ const SHEDDING: usize = 7;
 
 /// By how many hundredths of the places fewer have to be taken for stress to end than for it to begin, so that it does not come and go.
 const RELIEF: usize = 10;
-
-/// How often at most a session that holds something says that it is active.
-const ACTIVE: Duration = Duration::from_secs(1);
 
 /// Bounds of a whole server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,10 +158,11 @@ pub struct Summary {
 #[derive(Debug)]
 pub(crate) struct Hub {
     limits: ConnectionLimits,
+    start: Instant,
     phase: AtomicU8,
     stressed: AtomicBool,
     /// How often a session was told to end for its memory.
-    sheds: AtomicU64,
+    sheds: AtomicU32,
     table: Mutex<Table>,
     /// Told when the last connection has ended.
     empty: Notify,
@@ -200,9 +198,10 @@ impl Hub {
     pub(crate) fn new(limits: ConnectionLimits, logs: LogLimits, metrics: Metrics, now: Instant) -> Arc<Self> {
         let hub = Arc::new(Self {
             limits,
+            start: now,
             phase: AtomicU8::new(Phase::Running as u8),
             stressed: AtomicBool::new(false),
-            sheds: AtomicU64::new(0),
+            sheds: AtomicU32::new(0),
             table: Mutex::default(),
             empty: Notify::new(),
             memory: AtomicUsize::new(0),
@@ -211,6 +210,11 @@ impl Hub {
         });
         hub.metrics.join(&hub);
         hub
+    }
+
+    /// Whole seconds since the server began. A session that holds something says so rarely that it is active.
+    fn second(&self, now: Instant) -> u32 {
+        u32::try_from(now.saturating_duration_since(self.start).as_secs()).unwrap_or(u32::MAX)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -240,7 +244,7 @@ impl Hub {
             tracing::warn!(limit = self.limits.total, "connections are running out: clients get less time from now on");
         }
         self.metrics.one(Count::Connections);
-        Ok(Slot { hub: Arc::clone(self), id, network, carry: 0, kept: 0, active: None })
+        Ok(Slot { hub: Arc::clone(self), id, network, carry: 0, kept: 0, active: 0 })
     }
 
     fn refuse(&self, refusal: Refusal) -> Refusal {
@@ -265,7 +269,7 @@ impl Hub {
     }
 
     /// Changes when a session is told to end for its memory; [`Slot::is_shed`] says whether it is this one.
-    pub(crate) fn sheds(&self) -> u64 {
+    pub(crate) fn sheds(&self) -> u32 {
         self.sheds.load(Ordering::Relaxed)
     }
 
@@ -369,8 +373,8 @@ pub(crate) struct Slot {
     carry: usize,
     /// Octets that its session holds, in whole steps.
     kept: usize,
-    /// When it last said that it is active.
-    active: Option<Instant>,
+    /// When it last said that it is active, in whole seconds of the server's life. It means nothing while nothing is held.
+    active: u32,
 }
 
 impl Slot {
@@ -426,14 +430,14 @@ impl Slot {
             return true;
         }
         if kept == self.kept {
-            if self.active.is_some_and(|at| now.saturating_duration_since(at) < ACTIVE) {
+            if self.hub.second(now) == self.active {
                 return true;
             }
         } else if !self.hub.exchange(self.id, self.kept, kept) {
             return false;
         }
         self.kept = kept;
-        self.active = Some(now);
+        self.active = self.hub.second(now);
         self.hub.table().keep(self.id, kept);
         true
     }
@@ -569,7 +573,7 @@ mod tests {
             assert!(slot.keep(4 * STEP, start()));
         }
         // The first one is active again, so that the second is the idlest.
-        assert!(slots[0].keep(4 * STEP, start() + ACTIVE));
+        assert!(slots[0].keep(4 * STEP, start() + std::time::Duration::from_secs(2)));
         assert_eq!(rung(), [0; 4]);
         assert!(slots[2].keep(7 * STEP, start()), "there is room, if little");
         assert_eq!(rung(), [0, 1, 0, 0]);

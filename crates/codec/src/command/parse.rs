@@ -137,9 +137,7 @@ impl<'a> CommandLine<'a> {
                 };
                 Ok(Command::Auth {
                     mechanism: MechanismName::parse(mechanism).ok_or(SyntaxError::Mechanism)?,
-                    initial_response: response
-                        .map(|r| Base64::parse(r).ok_or(SyntaxError::Base64))
-                        .transpose()?,
+                    initial_response: response.map(|r| Base64::parse(r).ok_or(SyntaxError::Base64)).transpose()?,
                 })
             }
             Verb::Etrn => {

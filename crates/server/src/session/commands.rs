@@ -4,6 +4,7 @@ use super::body::Source;
 use super::overriding::Spot;
 use super::{Kind, Phase, Session};
 use crate::config::Protocol;
+use crate::count::CommandCounts;
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::extension::{check_mail, check_rcpt, is_offered, line_limit};
 use crate::question::{
@@ -22,7 +23,7 @@ const METHODS: &[&[u8]] = &[b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", 
 
 impl Session {
     /// Takes bytes of a command line, and obeys it if they complete it; gives how many were used.
-    pub(super) fn handle_line(&mut self, now: Instant, input: &[u8]) -> usize {
+    pub(super) fn handle_line(&mut self, now: Instant, input: &[u8], commands: &mut CommandCounts) -> usize {
         // The line may lie in the framer, so the framer is set aside while the session acts on it.
         let mut framer = std::mem::replace(&mut self.framer, LineFramer::new(0));
         let (used, frame) = framer.next(input);
@@ -35,13 +36,19 @@ impl Session {
             Framed::Line(line) if self.asks_override() => {
                 self.keep_subject(line);
                 let response = self.phase == Phase::Authenticating;
+                if !response {
+                    commands.count(CommandLine::split(line).verb);
+                }
                 self.ask_override(now, if response { Spot::Response } else { Spot::Command });
             }
             Framed::Line(line) if self.phase == Phase::Authenticating => self.handle_response(now, line),
-            Framed::Line(line) => self.handle_command(now, line),
+            Framed::Line(line) => {
+                commands.count(CommandLine::split(line).verb);
+                self.handle_command(now, line);
+            }
             Framed::Fault(fault) if self.phase == Phase::Authenticating => self.handle_response_fault(now, fault),
             Framed::Fault(fault) => {
-                self.commands.count(None);
+                commands.count(None);
                 self.go_on(now);
                 self.bad_command(now, fault_reply(fault));
             }
@@ -60,7 +67,6 @@ impl Session {
         let Phase::Command(state) = self.phase else { return };
         self.go_on(now);
         let command = CommandLine::split(line);
-        self.commands.count(command.verb);
         let length = line.len() + "\r\n".len();
         if length > self.config.limits.command_line && length > line_limit(self.offer(), command.verb) {
             if command.verb == Some(Verb::Bdat) && self.config.chunking {

@@ -58,7 +58,7 @@ impl<P: Policy> Connection<P> {
                         return self.resolve(now, token.defer(UNAVAILABLE));
                     };
                     let attempt = Attempt { context: self.context(), mechanism };
-                    match self.seen.span().in_scope(|| auth.authenticator.answer(&attempt, request)) {
+                    match self.seen.span(self.who()).in_scope(|| auth.authenticator.answer(&attempt, request)) {
                         AuthDecision::Answer(answer) => {
                             step = self.answered(answer);
                             continue;

@@ -25,7 +25,7 @@ pub(super) enum Open {
 
 impl Open {
     /// What is asked, by its place in [`QUESTIONS`](metrics::QUESTIONS).
-    pub(super) fn number(&self) -> usize {
+    pub(super) fn number(&self) -> u8 {
         match self {
             Self::Policy(question, _) => metrics::number(question),
             Self::Auth(..) => metrics::AUTH,
@@ -66,7 +66,7 @@ impl<P: Policy> Connection<P> {
     fn decide(&self) -> Decision {
         let policy = &*self.policy;
         let context = self.context();
-        let _entered = self.seen.span().enter();
+        let _entered = self.seen.span(self.who()).enter();
         match self.session.pending() {
             Pending::Connect => policy.connect(&context),
             Pending::Hello { name, extended } => policy.hello(&Hello { context, name, extended }),
@@ -90,22 +90,25 @@ impl<P: Policy> Connection<P> {
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<bool> {
         match self.open.take() {
             None => Poll::Ready(false),
-            Some(Open::Policy(question, mut later)) => match self.seen.span().in_scope(|| later.as_mut().poll(cx)) {
-                Poll::Pending => {
-                    self.open = Some(Open::Policy(question, later));
-                    Poll::Pending
+            Some(Open::Policy(question, mut later)) => {
+                match self.seen.span(self.who()).in_scope(|| later.as_mut().poll(cx)) {
+                    Poll::Pending => {
+                        self.open = Some(Open::Policy(question, later));
+                        Poll::Pending
+                    }
+                    Poll::Ready(Decision::Later(later)) => {
+                        self.open = Some(Open::Policy(question, later));
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                    Poll::Ready(decision) => {
+                        self.answer(now, question, decision);
+                        Poll::Ready(true)
+                    }
                 }
-                Poll::Ready(Decision::Later(later)) => {
-                    self.open = Some(Open::Policy(question, later));
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Poll::Ready(decision) => {
-                    self.answer(now, question, decision);
-                    Poll::Ready(true)
-                }
-            },
-            Some(Open::Auth(token, mut later)) => match self.seen.span().in_scope(|| later.as_mut().poll(cx)) {
+            }
+            Some(Open::Auth(token, mut later)) => match self.seen.span(self.who()).in_scope(|| later.as_mut().poll(cx))
+            {
                 Poll::Pending => {
                     self.open = Some(Open::Auth(token, later));
                     Poll::Pending
@@ -126,7 +129,8 @@ impl<P: Policy> Connection<P> {
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Commit> {
-        let _entered = self.seen.span().enter();
+        let who = self.who();
+        let _entered = self.seen.span(who).enter();
         match self.body {
             Body::Open if self.config.protocol == Protocol::Lmtp => self.sink.poll_commit_each(cx),
             Body::Open => self.sink.poll_commit(cx).map(Commit::Same),
@@ -244,7 +248,8 @@ impl<P: Policy> Connection<P> {
             protocol: self.config.protocol,
             notes: &self.notes,
         };
-        let begun = self.seen.span().in_scope(|| self.sink.begin(&message));
+        let who = self.who();
+        let begun = self.seen.span(who).in_scope(|| self.sink.begin(&message));
         if let Err(reply) = &begun {
             self.tell_committed(now, 0, Some(reply));
         }
@@ -301,7 +306,8 @@ impl<P: Policy> Connection<P> {
         if most == 0 {
             return Poll::Pending;
         }
-        match ready!(self.seen.span().in_scope(|| self.sink.poll_write(cx, &bytes[..most]))) {
+        let who = self.who();
+        match ready!(self.seen.span(who).in_scope(|| self.sink.poll_write(cx, &bytes[..most]))) {
             // One that takes nothing and says so would be asked for ever.
             Ok(0) => self.fail_sink(now, &std::io::ErrorKind::WriteZero.into()),
             Ok(taken) => {
@@ -326,7 +332,8 @@ impl<P: Policy> Connection<P> {
     /// The message won't be committed.
     pub(super) fn abort_sink(&mut self) {
         if let Body::Open = std::mem::replace(&mut self.body, Body::None) {
-            self.seen.span().in_scope(|| self.sink.abort());
+            let who = self.who();
+            self.seen.span(who).in_scope(|| self.sink.abort());
         }
         self.open = None;
     }

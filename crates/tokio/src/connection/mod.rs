@@ -110,7 +110,7 @@ pub(crate) struct Connection<P: Policy> {
     phase: Phase,
     /// What the hub has said of stress and of memory, as far as the session knows.
     stressed: bool,
-    sheds: u64,
+    sheds: u32,
     overload: bool,
     timer: Timer,
     /// Whom the hub wakes.
@@ -162,7 +162,7 @@ impl<P: Policy> Connection<P> {
         let (now, address) = (clock(), transport.peer());
         let connection = Self {
             session: Session::new(now, Arc::clone(&config), peer),
-            seen: Seen::new(slot.id(), address, slot.log(address.ip()), now),
+            seen: Seen::new(slot.log(address.ip())),
             sink: policy.sink(),
             asks_data: policy.questions().contains(Questions::DATA),
             transport,
@@ -324,6 +324,7 @@ impl<P: Policy> Connection<P> {
         loop {
             let step = self.session.handle_input(now, input);
             input = &input[step.used..];
+            self.count_commands(&step.commands);
             match step.event {
                 None => return Left { owed: &[], input },
                 Some(Event::Body(bytes)) => {

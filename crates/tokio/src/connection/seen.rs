@@ -1,10 +1,12 @@
 //! What is seen of a connection from outside: log lines, and counts.
 
+use std::cell::OnceCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use ehlo_server::codec::{Reply, ReplyClass};
-use ehlo_server::{AbortReason, CloseReason, Pending, Question};
+use ehlo_server::{AbortReason, CloseReason, CommandCounts, Pending, Question};
 use tracing::Span;
 
 use super::{Connection, clock};
@@ -20,35 +22,37 @@ macro_rules! tell {
     ($connection:expr, $level:ident, $($rest:tt)+) => {
         if tracing::enabled!(tracing::Level::$level) && $connection.may_tell() {
             // Inside of the span, not with it as the parent, of which the JSON of tracing-subscriber knows nothing.
-            $connection.seen.span().in_scope(|| tracing::event!(tracing::Level::$level, $($rest)+));
+            $connection.seen.span($connection.who()).in_scope(|| tracing::event!(tracing::Level::$level, $($rest)+));
         }
     };
 }
 pub(super) use tell;
 
-/// What a connection keeps to be seen by.
+/// What a connection keeps to be seen by. Each has one, however idle it is, so it is small.
 pub(super) struct Seen {
-    /// Its level is the highest, so that it stands beside whatever is logged.
-    connection: Span,
+    /// Made when it is needed first. Its level is the highest, so that it stands beside whatever is logged.
+    connection: OnceCell<Span>,
     /// That of the message that is coming.
     transaction: Option<Box<Transaction>>,
     log: Arc<PeerLog>,
-    begun: Instant,
+    received: u64,
+    sent: u64,
+    /// What of `received` and `sent` is not counted for the server yet: no more than a poll takes.
+    untold: (u32, u32),
     /// Messages that were begun.
     messages: u32,
     commands: u32,
     /// Replies of class 4yz and 5yz.
     errors: u32,
-    received: u64,
-    sent: u64,
-    /// What of `received` and `sent` was counted for the server.
-    told: (u64, u64),
     /// Octets at the front of the output whose replies were counted, and whether the rest begins within a line.
-    counted: usize,
+    counted: u32,
     within_line: bool,
-    /// The question that is waited for, as it was counted.
-    question: Option<usize>,
+    /// The question that is waited for, as it was counted; or none.
+    question: u8,
 }
+
+/// No question is waited for.
+const NONE: u8 = u8::MAX;
 
 struct Transaction {
     /// Disabled where no line is to be written.
@@ -58,34 +62,38 @@ struct Transaction {
 }
 
 impl Seen {
-    pub(super) fn new(id: u64, peer: std::net::SocketAddr, log: Arc<PeerLog>, now: Instant) -> Self {
+    pub(super) fn new(log: Arc<PeerLog>) -> Self {
         Self {
-            connection: tracing::error_span!("connection", id, %peer),
+            connection: OnceCell::new(),
             transaction: None,
             log,
-            begun: now,
+            received: 0,
+            sent: 0,
+            untold: (0, 0),
             messages: 0,
             commands: 0,
             errors: 0,
-            received: 0,
-            sent: 0,
-            told: (0, 0),
             counted: 0,
             within_line: false,
-            question: None,
+            question: NONE,
         }
     }
 
     /// What is going on belongs to this.
-    pub(super) fn span(&self) -> &Span {
+    pub(super) fn span(&self, who: (u64, SocketAddr)) -> &Span {
         match &self.transaction {
             Some(transaction) if !transaction.span.is_none() => &transaction.span,
-            _ => &self.connection,
+            _ => self.connection(who),
         }
+    }
+
+    fn connection(&self, (id, peer): (u64, SocketAddr)) -> &Span {
+        self.connection.get_or_init(|| tracing::error_span!("connection", id, %peer))
     }
 
     pub(super) fn read(&mut self, octets: usize) {
         self.received += octets as u64;
+        self.untold.0 = self.untold.0.saturating_add(small(octets));
     }
 
     /// Octets of a message were handed to the sink.
@@ -98,14 +106,15 @@ impl Seen {
     /// The first octets of the output were written.
     pub(super) fn wrote(&mut self, octets: usize) {
         self.sent += octets as u64;
-        self.counted = self.counted.saturating_sub(octets);
+        self.untold.1 = self.untold.1.saturating_add(small(octets));
+        self.counted = self.counted.saturating_sub(small(octets));
     }
 
     /// Calls with the code of each reply that has come into the output since the last time.
     fn replies(&mut self, output: &[u8], mut count: impl FnMut(u16)) {
         // A reply may have been taken back.
-        let mut rest = output.get(self.counted..).unwrap_or_default();
-        self.counted = output.len();
+        let mut rest = output.get(self.counted as usize..).unwrap_or_default();
+        self.counted = small(output.len());
         while !rest.is_empty() {
             if !self.within_line
                 && let [a, b, c, b' ', ..] = *rest
@@ -124,6 +133,11 @@ impl Seen {
 }
 
 impl<P: Policy> Connection<P> {
+    /// The number of the connection, and where it comes from.
+    pub(super) fn who(&self) -> (u64, SocketAddr) {
+        (self.slot.id(), self.transport.peer())
+    }
+
     /// Whether one more line may be written about this peer.
     pub(super) fn may_tell(&self) -> bool {
         let hub = self.slot.hub();
@@ -136,36 +150,34 @@ impl<P: Policy> Connection<P> {
         self.seen.replies(self.session.output(), |code| metrics.reply(code));
     }
 
+    pub(super) fn count_commands(&mut self, commands: &CommandCounts) {
+        if !commands.is_empty() {
+            let count: u32 = commands.iter().map(|(_, count)| count).sum();
+            self.seen.commands = self.seen.commands.saturating_add(count);
+            self.slot.metrics().commands(commands);
+        }
+    }
+
     /// Counts for the server what has happened since the last time.
     pub(super) fn publish(&mut self) {
-        let (seen, metrics) = (&mut self.seen, self.slot.metrics());
-        let commands = self.session.take_commands();
-        if !commands.is_empty() {
-            seen.commands = seen.commands.saturating_add(commands.iter().map(|(_, count)| count).sum());
-            metrics.commands(&commands);
-        }
-        let (received, sent) = (seen.received - seen.told.0, seen.sent - seen.told.1);
+        let metrics = self.slot.metrics();
+        let (received, sent) = std::mem::take(&mut self.seen.untold);
         if received > 0 {
-            metrics.add(Count::ReceivedBytes, received);
+            metrics.add(Count::ReceivedBytes, received.into());
         }
         if sent > 0 {
-            metrics.add(Count::SentBytes, sent);
+            metrics.add(Count::SentBytes, sent.into());
         }
-        seen.told = (seen.received, seen.sent);
-        let question = self.open.as_ref().map(super::decide::Open::number);
-        if question != seen.question {
+        let question = self.open.as_ref().map_or(NONE, super::decide::Open::number);
+        if question != self.seen.question {
             self.count_question(question);
         }
     }
 
-    fn count_question(&mut self, question: Option<usize>) {
+    fn count_question(&mut self, question: u8) {
         let metrics = self.slot.metrics();
-        if let Some(question) = question {
-            metrics.asked(question);
-        }
-        if let Some(question) = std::mem::replace(&mut self.seen.question, question) {
-            metrics.answered(question);
-        }
+        metrics.asked(question);
+        metrics.answered(std::mem::replace(&mut self.seen.question, question));
     }
 
     /// The policy refuses something.
@@ -186,7 +198,7 @@ impl<P: Policy> Connection<P> {
         tell!(
             self,
             INFO,
-            stage = QUESTIONS[metrics::number(question)],
+            stage = QUESTIONS[usize::from(metrics::number(question))],
             helo = self.helo().as_deref(),
             sender = sender.as_deref(),
             recipient = recipient.as_deref(),
@@ -216,7 +228,7 @@ impl<P: Policy> Connection<P> {
                 to.push('>');
             }
             tracing::info_span!(
-                parent: &self.seen.connection,
+                parent: self.seen.connection(self.who()),
                 "transaction",
                 number = self.seen.messages,
                 helo = self.helo().as_deref(),
@@ -304,7 +316,7 @@ impl<P: Policy> Connection<P> {
             Some(CloseReason::TimedOut(waited_for)) => Some(waited_for.as_str()),
             _ => None,
         };
-        let _entered = self.seen.connection.enter();
+        let _entered = self.seen.connection(self.who()).enter();
         tracing::info!(
             reason = reason.map_or("cut_off", CloseReason::as_str),
             deadline = waited_for,
@@ -316,7 +328,7 @@ impl<P: Policy> Connection<P> {
             messages = self.seen.messages,
             received = self.seen.received,
             sent = self.seen.sent,
-            duration_ms = milliseconds(self.seen.begun, now),
+            duration_ms = milliseconds(self.session.begun(), now),
             "closed"
         );
     }
@@ -324,12 +336,17 @@ impl<P: Policy> Connection<P> {
 
 impl<P: Policy> Drop for Connection<P> {
     fn drop(&mut self) {
-        self.count_question(None);
+        self.count_question(NONE);
     }
 }
 
 fn enhanced(reply: &Reply) -> Option<String> {
     reply.enhanced().map(|code| code.to_string())
+}
+
+/// What fits: more is not read or written in one go.
+fn small(octets: usize) -> u32 {
+    u32::try_from(octets).unwrap_or(u32::MAX)
 }
 
 fn milliseconds(begun: Instant, now: Instant) -> u64 {
@@ -343,7 +360,7 @@ mod tests {
 
     fn seen() -> Seen {
         let logs = PeerLogs::new(LogLimits::default(), clock());
-        Seen::new(1, "192.0.2.1:25".parse().unwrap(), logs.of("192.0.2.1".parse().unwrap()), clock())
+        Seen::new(logs.of("192.0.2.1".parse().unwrap()))
     }
 
     /// The codes that are counted when a stream comes into the output and is written in pieces of these lengths.

@@ -69,7 +69,7 @@ pub(crate) const QUESTIONS: [&str; 10] =
     ["connect", "hello", "mail", "rcpt", "data", "vrfy", "expn", "etrn", "auth", "commit"];
 
 /// The place of a question in [`QUESTIONS`].
-pub(crate) const fn number(question: &Question) -> usize {
+pub(crate) const fn number(question: &Question) -> u8 {
     match question {
         Question::Connect(_) => 0,
         Question::Hello(_) => 1,
@@ -85,8 +85,8 @@ pub(crate) const fn number(question: &Question) -> usize {
     }
 }
 
-pub(crate) const AUTH: usize = 8;
-pub(crate) const COMMIT: usize = 9;
+pub(crate) const AUTH: u8 = 8;
+pub(crate) const COMMIT: u8 = 9;
 
 /// Counters of one or more threads, on lines of the cache of their own.
 #[repr(align(128))]
@@ -191,14 +191,14 @@ impl Metrics {
         add(place.and_then(|place| self.shard().timeouts.get(place)), 1);
     }
 
-    /// A question has to be waited for.
-    pub(crate) fn asked(&self, question: usize) {
-        add(self.shard().asked.get(question), 1);
+    /// A question has to be waited for. A number that is none's counts for nothing.
+    pub(crate) fn asked(&self, question: u8) {
+        add(self.shard().asked.get(usize::from(question)), 1);
     }
 
     /// It is waited for no more.
-    pub(crate) fn answered(&self, question: usize) {
-        add(self.shard().answered.get(question), 1);
+    pub(crate) fn answered(&self, question: u8) {
+        add(self.shard().answered.get(usize::from(question)), 1);
     }
 
     /// A server counts here from now on.

@@ -294,7 +294,7 @@ impl<'s> Bare<'s> {
     /// Gives a piece to the session. Gives whether that changed anything.
     fn feed(&mut self, piece: &'s [u8]) -> Result<bool, String> {
         let (wanted, in_body) = (self.session.wants_input(), self.session.in_message());
-        let Step { used, event } = self.session.handle_input(self.now, piece);
+        let Step { used, event, .. } = self.session.handle_input(self.now, piece);
         self.ensure(used <= piece.len(), "no more used than there was")?;
         let rest = &piece[used..];
         // What is in a message or chunk is no command.
