@@ -24,7 +24,7 @@ pub(super) fn read(text: &str) -> (ConfigFile, Vec<Problem>) {
             Err(error) => {
                 let span = error.span().unwrap_or_default();
                 problems.push(misfit(&error, span.clone()));
-                if !remove(table.get_mut(), &span) {
+                if !remove_rule(table.get_mut(), &span) && !remove(table.get_mut(), &span) {
                     return (ConfigFile::default(), problems);
                 }
             }
@@ -86,6 +86,16 @@ fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
         |(key, value): &(&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| key.span() == *span || value.span() == *span;
     let found = table.iter().find(fits).map(|(key, _)| key.clone());
     found.is_some_and(|key| table.remove(&key).is_some())
+}
+
+/// Takes out the rule that something is wrong in: of what is left of it more would be told than is wrong. Gives whether there was one.
+fn remove_rule(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    let Some(DeValue::Array(rules)) = table.get_mut("rule").map(Spanned::get_mut) else { return false };
+    let is_wrong = |rule: &Spanned<DeValue<'_>>| rule.span() == *span || remove_within(&mut rule.clone(), span);
+    let rest: Vec<_> = rules.iter().filter(|rule| !is_wrong(rule)).cloned().collect();
+    let found = rest.len() < rules.len();
+    *rules = rest.into_iter().collect();
+    found
 }
 
 fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {

@@ -27,7 +27,9 @@ fn structures() -> HashMap<String, Vec<Field>> {
             structure = name.to_owned();
             found.insert(structure.clone(), Vec::new());
             docs.clear();
-        } else if let Some((name, kind)) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(": ")) {
+        } else if let Some((name, kind)) =
+            line.strip_prefix("pub ").filter(|rest| !rest.starts_with("fn ")).and_then(|rest| rest.split_once(": "))
+        {
             let field = (name.to_owned(), kind.trim_end_matches(',').to_owned(), docs.trim().to_owned());
             found.entry(structure.clone()).or_insert_with(Vec::new).push(field);
             docs.clear();
@@ -44,7 +46,8 @@ fn rows(structures: &HashMap<String, Vec<Field>>, structure: &str, prefix: &str,
         let inner = kind.rsplit('<').next().unwrap_or_default().trim_end_matches('>');
         let key = format!("{prefix}{name}");
         let shown = match (structures.contains_key(inner), kind.contains("Vec<"), prefix) {
-            (true, true, "") => format!("`[[{key}]]`"),
+            // At the outermost a list is one of tables.
+            (_, true, "") => format!("`[[{key}]]`"),
             (true, false, "") => format!("`[{key}]`"),
             _ => format!("`{key}`"),
         };

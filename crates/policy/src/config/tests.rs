@@ -244,3 +244,17 @@ fn any_text_is_read_without_a_panic() {
         let _ = problems(&text).len();
     }
 }
+
+#[test]
+fn the_first_thing_that_is_wrong_in_each_rule_is_told_with_its_place() {
+    expect(
+        "accept_all = true\n[[rule]]\nstage = 'rpct'\nreply = 550\n[[rule]]\nstage = 'rcpt'\n[[rule]]\nstage = 'rcpt'\nreply = '5x0'\n\
+         [[rule]]\nreply = 550\n[[rule]]\nstage = 'mail'\nreply = 550\n",
+        &[
+            "f:3:9: there is no stage \"rpct\"",
+            "f:5:1: a rule does something",
+            "f:9:9: a reply begins with a code of three digits",
+            "f:10:1: the key stage is missing",
+        ],
+    );
+}
