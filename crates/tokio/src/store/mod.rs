@@ -27,7 +27,7 @@ pub use files::{FileOps, StdFiles};
 pub use lmtp::{Lmtp, LmtpAddress, LmtpSink};
 pub use maildir::{Maildir, MaildirSink};
 pub use mbox::{Mbox, MboxSink};
-pub use memory::{Memory, MemorySink, Message};
+pub use memory::{Memory, MemorySink, Message, TooFew};
 pub use verify::{ID_FIELD, Record, Verify, VerifySink};
 
 use std::io;
