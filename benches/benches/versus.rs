@@ -58,6 +58,7 @@ fn compare(title: &str, mut contenders: Vec<Contender<'_>>) {
     }
 }
 
+#[inline(always)]
 fn look(command: &Command<'_>) {
     match command {
         Command::Mail { from, params } => {
@@ -69,7 +70,8 @@ fn look(command: &Command<'_>) {
         Command::Ehlo(name) => {
             black_box(name.as_bytes());
         }
-        other => unreachable!("{other:?}"),
+        // Not the command: to format it would have it written to memory in every case.
+        other => unreachable!("{:?}", other.verb()),
     }
 }
 
@@ -91,10 +93,10 @@ fn commands() {
                     other => unreachable!("{other:?}"),
                 }),
                 contender("smtp-proto (allocates)", || {
-                    black_box(smtp_proto::Request::parse(&mut black_box(wire).iter()).expect("a command"));
+                    black_box(&smtp_proto::Request::parse(&mut black_box(wire).iter()).expect("a command"));
                 }),
                 contender("smtp-codec (allocates)", || {
-                    black_box(smtp_codec::parse::command::command(black_box(wire)).expect("a command"));
+                    black_box(&smtp_codec::parse::command::command(black_box(wire)).expect("a command"));
                 }),
             ],
         );
@@ -115,10 +117,10 @@ fn reply() {
                 black_box((reply.max_size(), reply.mechanisms(), reply.domain()));
             }),
             contender("smtp-proto (allocates)", || {
-                black_box(smtp_proto::EhloResponse::parse(&mut black_box(REPLY).iter()).expect("a reply"));
+                black_box(&smtp_proto::EhloResponse::parse(&mut black_box(REPLY).iter()).expect("a reply"));
             }),
             contender("smtp-codec (allocates)", || {
-                black_box(smtp_codec::parse::response::ehlo_ok_rsp(black_box(REPLY)).expect("a reply"));
+                black_box(&smtp_codec::parse::response::ehlo_ok_rsp(black_box(REPLY)).expect("a reply"));
             }),
         ],
     );

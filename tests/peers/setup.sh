@@ -10,7 +10,7 @@ usage() {
     cat <<'USAGE'
 usage: setup.sh [--dir DIR]
 
-Unpacks Postfix (with smtp-sink and smtp-source), Exim, msmtp, swaks, aiosmtpd, aiosmtplib and nodemailer into DIR,
+Unpacks Postfix (with smtp-sink and smtp-source), Exim, msmtp, swaks, aiosmtpd, aiosmtplib, nodemailer and promtool into DIR,
 notes the system's openssl, curl and Python, and prints one line per peer: name, version, "ok" and its path, or "not
 available" and why.
 
@@ -40,7 +40,7 @@ case $dir in
     *:*) echo "setup.sh: the directory's name may not hold a colon: $dir" >&2; exit 2 ;;
 esac
 if ! mkdir -p "$dir" 2>/dev/null || ! dir=$(cd "$dir" && pwd) || [ ! -w "$dir" ]; then
-    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim nodemailer curl openssl; do
+    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim nodemailer promtool curl openssl; do
         printf '%-12s %-20s not available: cannot write to %s\n' "$peer" - "$dir"
     done
     exit 0
@@ -484,14 +484,25 @@ setup_exim() {
     preload=
 }
 
+# The directory below DIR/root that holds plug-ins of Cyrus SASL, if any.
+sasl_path() {
+    local d
+    for d in "$root"/usr/lib/*-linux-*/sasl2; do
+        [ ! -d "$d" ] || { echo "$d"; return 0; }
+    done
+}
+
 # Postfix's master daemon. A test gives it a folder with main.cf and master.cf and the value of `postfix paths`, which
-# names the directories that main.cf has to name.
+# names the directories that main.cf has to name. What main.cf imports of the environment must include SASL_PATH: the
+# mechanisms of AUTH are plug-ins.
 setup_postfix_master() {
-    local libraries
+    local libraries plugins
     if [ ! -x "$root/usr/lib/postfix/sbin/master" ]; then
         report_missing postfix "it was not unpacked (${why:-the system has its own smtp-sink})"
         return
     fi
+    installed libsasl2-modules || unpack libsasl2-modules || echo "setup.sh: postfix runs without mechanisms of AUTH (${apt_problem:-$why})" >&2
+    plugins=$(sasl_path)
     libraries=$(library_path)
     wrapper postfix <<WRAPPER
 if [ "\${1:-}" = paths ]; then
@@ -501,6 +512,8 @@ if [ "\${1:-}" = paths ]; then
 fi
 LD_LIBRARY_PATH=$(quote "$libraries")
 export LD_LIBRARY_PATH
+${plugins:+SASL_PATH=$(quote "$plugins")
+export SASL_PATH}
 exec $(quote "$root/usr/lib/postfix/sbin/master") "\$@"
 WRAPPER
     report_ok postfix "$(recalled deb-postfix)"
@@ -516,6 +529,7 @@ setup_swaks
 setup_unpacked msmtp msmtp /usr/bin/msmtp --version 3
 setup_exim
 setup_nodemailer
+setup_unpacked promtool prometheus /usr/bin/promtool --version 3
 setup_system curl curl --version
 setup_system openssl openssl version
 exit 0

@@ -93,7 +93,9 @@ fn every_demand_has_a_verdict_that_is_true() {
                 wrong.push(format!("{id} is {verdict}, and is shown by {shown:?} {by:?}: say `tested` or `corrected`"));
             }
             "tested" => {}
-            "corrected" | "not-applicable" | "not-judged" | "missing" if note != "-" => {}
+            // With the RFC's own words.
+            "corrected" | "not-applicable" if note.split('"').any(|part| part.split(' ').count() > 3) => {}
+            "not-judged" | "missing" if note != "-" => {}
             _ => wrong.push(format!("{id} has the verdict {verdict:?} with the note {note:?}")),
         }
     }

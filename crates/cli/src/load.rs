@@ -202,7 +202,7 @@ impl NullResponder {
 /// Runs the null responder until its standard input is closed.
 pub(crate) fn null_responder(args: &NullResponder) -> ExitCode {
     let serve = || -> std::io::Result<()> {
-        let listener = std::net::TcpListener::bind(args.listen)?;
+        let listener = ehlo_load::null::listen(args.listen)?;
         crate::console::print(format_args!("listening on {}", listener.local_addr()?))?;
         let stdin = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned()?;
         ehlo_load::null::serve(listener, Some(&stdin))

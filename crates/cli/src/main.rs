@@ -4,11 +4,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod console;
 mod explain;
+mod grant;
 mod load;
+mod man;
+mod passwd;
 mod send;
 mod serve;
 
@@ -26,9 +29,12 @@ enum Command {
     Send(send::Args),
     Load(Box<load::Args>),
     Explain(explain::Args),
+    Passwd(passwd::Args),
+    Grant(grant::Args),
     #[command(hide = true)]
     NullResponder(load::NullResponder),
     Completions(Completions),
+    Man(man::Args),
 }
 
 /// Print a script that completes this command's options in a shell.
@@ -41,16 +47,24 @@ struct Completions {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        // Which options stand on the line is only known of what they were read from.
+        let given = serve::Given::of(matches.subcommand_matches("serve"));
+        Ok((Cli::from_arg_matches(&matches)?, given))
+    });
+    let (cli, given) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
     match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(args, &given),
         Command::Send(args) => send::run(args),
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Passwd(args) => passwd::run(&args),
+        Command::Grant(args) => grant::run(&args),
         Command::NullResponder(args) => load::null_responder(&args),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "ehlo", &mut script);

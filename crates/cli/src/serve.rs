@@ -1,28 +1,37 @@
 //! `ehlo serve`: a server that takes any message.
 
+mod config;
+mod given;
+mod log;
+mod metrics;
+mod records;
+mod rules;
 mod tls;
 mod users;
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ehlo_load::integrity::Stored;
-use ehlo_load::{MessageId, ledger};
+use ehlo_policy::{Ruled, Rules};
 use ehlo_tokio::ehlo_server::{Config, Protocol, TlsMode};
+use ehlo_tokio::metrics::Metrics;
 use ehlo_tokio::store::{Discard, Maildir, Memory, Store, Verify};
-use ehlo_tokio::tls::TlsConfig;
-use ehlo_tokio::{AcceptAll, ConnectionLimits, Listener, Network, Server, Summary, Workers};
+use ehlo_tokio::{
+    AcceptAll, Builder, ConnectionLimits, Listener, LogLimits, Network, Policy, Server, Settings, Summary, Workers,
+};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
+pub(crate) use self::given::Given;
+use self::records::Ledger;
 use crate::console::{print, tell};
 
 /// Connections that wait to be accepted. The system may have a lower limit (net.core.somaxconn).
@@ -40,14 +49,18 @@ const MEMORY: usize = 1 << 30;
 /// Run an SMTP server that takes any message for anybody, for tests.
 ///
 /// It prints `listening on ADDRESS:PORT` as soon as clients can connect, one line for each --listen, then one for each --listen-tls with
-/// ` (tls)` behind it, and nothing else on the standard output. SIGHUP has it load certificates and keys anew. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
+/// ` (tls)` behind it, one with ` (metrics)` behind it for --metrics, and nothing else on the standard output. SIGHUP has it load certificates and keys anew. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
 /// the standard error sums up. A second signal ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ehlo serve --listen 127.0.0.1:0 --store discard\n  \
-                        ehlo serve --store maildir:/tmp/mail --log-level info\n  \
-                        ehlo serve --tls self-signed --listen-tls 127.0.0.1:4465\n\n\
+                        ehlo serve --store maildir:/tmp/mail --log-format json --metrics 127.0.0.1:9125\n  \
+                        ehlo serve --tls self-signed --listen-tls 127.0.0.1:4465\n  \
+                        ehlo serve --rules rules.toml --seed 7\n\n\
                         Exit status: 0 after a graceful end, 1 if it could not start or a connection was cut off, 2 for wrong usage.")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    config: config::ConfigArgs,
+
     /// Where to listen, as IP:PORT. Port 0 takes a free one. Can be given more than once
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525", value_parser = address)]
     listen: Vec<SocketAddr>,
@@ -138,9 +151,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections_per_address: Option<u32>,
 
+    /// Of a hundred places that --max-connections gives, how many may be taken until clients get less time: ten seconds for a command,
+    /// and three errors. `off` treats them alike
+    #[arg(long, value_name = "PERCENT|off", default_value = "80", value_parser = stress)]
+    stress: u8,
+
     /// Threads that serve connections. Without it, one for each processor
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+
+    /// Answer by the rules of this file: any reply, or none, at any stage, for tests of clients. The book tells what they can do
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+
+    /// Look whether --rules can be read, and what is unusual in it, and serve nobody
+    #[arg(long, requires = "rules")]
+    check_rules: bool,
+
+    /// What rules leave to chance begins with this number: the same one gives the same answers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 
     /// How many seconds messages may take to end after a signal
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -154,9 +184,23 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     until_eof: bool,
 
-    /// What is logged on the standard error: off, error, warn, info, debug or trace. Never messages or their contents
-    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    /// What is logged on the standard error: off, error, warn, info, debug or trace. Never messages or passwords.
+    ///
+    /// At info it is a line for each message, for each refusal and for the end of each connection.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
+
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    log_format: log::Format,
+
+    /// The most log lines that one address may cause in a minute; behind it a line tells how many more there were. 0 is any number
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    log_lines: u32,
+
+    /// Where to answer GET /metrics for Prometheus, as IP:PORT
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    metrics: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,15 +255,23 @@ fn received(text: &str) -> Result<Received, &'static str> {
     }
 }
 
+/// A share in hundredths, or `off`.
+fn stress(text: &str) -> Result<u8, &'static str> {
+    match text {
+        "off" => Ok(100),
+        _ => text.parse().ok().filter(|share| *share <= 100).ok_or("the share of the places is 0 to 100, or off"),
+    }
+}
+
 /// Why there is no server.
 enum Failure {
     Usage(String),
     Start(String),
 }
 
-/// Runs the command.
-pub(crate) fn run(args: Args) -> ExitCode {
-    match start(args) {
+/// Runs the command. `given` are the options that stand on the command line.
+pub(crate) fn run(args: Args, given: &Given) -> ExitCode {
+    match start(args, given) {
         Ok(code) => code,
         Err(Failure::Usage(message)) => {
             tell("serve", message);
@@ -232,13 +284,24 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn start(args: Args) -> Result<ExitCode, Failure> {
-    if !args.allow_remote
+fn start(args: Args, given: &Given) -> Result<ExitCode, Failure> {
+    if let Some(code) = config::answer(&args)? {
+        return Ok(code);
+    }
+    if args.config.file.is_none()
+        && !args.allow_remote
         && let Some(address) =
             args.listen.iter().chain(&args.listen_tls).find(|address| !address.ip().to_canonical().is_loopback())
     {
         return Err(Failure::Usage(format!(
             "other hosts can reach {address}, and this server takes mail from anybody for anybody; if that is meant, say --allow-remote"
+        )));
+    }
+    if let Some(address) =
+        args.metrics.filter(|address| !args.allow_remote && !address.ip().to_canonical().is_loopback())
+    {
+        return Err(Failure::Usage(format!(
+            "other hosts can reach {address}, and would be told what this server does; if that is meant, say --allow-remote"
         )));
     }
     if args.lmtp
@@ -249,8 +312,16 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
     if args.ledger.is_some() && args.store != StoreKind::Verify {
         return Err(Failure::Usage("--ledger needs --store verify".to_owned()));
     }
-    let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_max_level(args.log_level).with_ansi(ansi).with_writer(io::stderr).init();
+    if given.has("seed") && args.rules.is_none() && args.config.file.is_none() {
+        return Err(Failure::Usage("--seed needs rules: --rules <FILE>, or those of --config <FILE>".to_owned()));
+    }
+    if args.check_rules {
+        return rules::check(&args);
+    }
+    log::begin(args.log_level, args.log_format).map_err(|error| Failure::Start(format!("cannot log: {error}")))?;
+    if args.config.file.is_some() {
+        return config::serve(&args, given);
+    }
     match &args.store {
         StoreKind::Discard => serve(&args, Discard),
         StoreKind::Memory => serve(&args, Memory::new(MEMORY)),
@@ -260,22 +331,10 @@ fn start(args: Args) -> Result<ExitCode, Failure> {
             serve(&args, store)
         }
         StoreKind::Verify => {
-            let failed = |path: &PathBuf| {
-                let path = path.display().to_string();
-                move |error: io::Error| Failure::Start(format!("cannot write the ledger {path}: {error}"))
-            };
-            // Opened now, so that a wrong path is told now.
-            let file = args.ledger.as_ref().map(|path| File::create(path).map_err(failed(path))).transpose()?;
             let store = Verify::default();
+            let ledger = Ledger::create(&args)?;
             let code = serve(&args, store.clone())?;
-            if let (Some(file), Some(path)) = (file, &args.ledger) {
-                let entries = store.records().into_iter().map(|record| Stored {
-                    id: record.id.map(MessageId::from),
-                    length: record.length,
-                    digest: record.digest,
-                });
-                ledger::write(io::BufWriter::new(file), entries).map_err(failed(path))?;
-            }
+            ledger.write(&store)?;
             Ok(code)
         }
     }
@@ -301,39 +360,86 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
     config.auth.allow_plaintext_auth = args.allow_plaintext_auth;
     config.auth.require_auth = args.require_auth;
     let users = users::load(args)?;
-    raise_file_limit(u64::from(args.max_connections) + OTHER_FILES);
+    let rules = rules::load(args)?.unwrap_or_default();
     let limits = ConnectionLimits::default()
         .total(args.max_connections as usize)
-        .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize);
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-
-    let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
-    let workers = Workers::new(threads).map_err(cannot_start)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-    let mut server = Server::builder(AcceptAll(store))
+        .per_address(args.max_connections_per_address.unwrap_or(args.max_connections) as usize)
+        .stress(args.stress);
+    let metrics = Metrics::new();
+    let mut server = Server::builder(Ruled::new(rules.clone(), AcceptAll(store)))
         .config(config)
         .limits(limits)
+        .log_limits(LogLimits::default().lines(args.log_lines))
+        .metrics(metrics.clone())
         .proxies(args.proxy_protocol_from.iter().copied())
-        .drain(Duration::from_secs(args.drain))
-        .workers(workers);
+        .drain(Duration::from_secs(args.drain));
     if let Some(tls) = &tls {
         server = server.tls(tls.clone());
     }
     if let Some(users) = users {
         server = server.authenticator(users);
     }
-    let server = server.build();
+    let hangup = tls.map(|tls| -> Hangup {
+        Box::new(move |_: &Settings| match tls.reload() {
+            Ok(()) => "certificates and keys were loaded anew".to_owned(),
+            Err(error) => format!("the certificates and keys are kept as they were: {error}"),
+        })
+    });
+    run_server(
+        args,
+        Service {
+            server,
+            listen: args.listen.clone(),
+            listen_tls: args.listen_tls.clone(),
+            threads: args.threads,
+            connections: args.max_connections as usize,
+            hangup,
+            rules: Box::new(move || rules.clone()),
+            metrics,
+        },
+    )
+}
+
+/// What is done at SIGHUP, on a thread that may block. Gives what there is to tell of it.
+type Hangup = Box<dyn Fn(&Settings) -> String + Send + Sync>;
+
+/// A server that is about to run.
+struct Service<P> {
+    server: Builder<P>,
+    listen: Vec<SocketAddr>,
+    listen_tls: Vec<SocketAddr>,
+    threads: Option<NonZeroUsize>,
+    connections: usize,
+    hangup: Option<Hangup>,
+    /// Those that are in force, for what is told at the end.
+    rules: Box<dyn Fn() -> Rules>,
+    metrics: Metrics,
+}
+
+fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, Failure> {
+    let Service { server, listen: plain, listen_tls, threads, connections, hangup, rules, metrics } = service;
+    raise_file_limit(connections as u64 + OTHER_FILES);
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
+    let workers = Workers::new(threads).map_err(cannot_start)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
+    let server = server.workers(workers).build();
     let summary = runtime.block_on(async {
         let mut listeners = Vec::new();
-        let plain = args.listen.iter().map(|&address| (address, false));
-        for (address, tls) in plain.chain(args.listen_tls.iter().map(|&address| (address, true))) {
+        let plain = plain.into_iter().map(|address| (address, false));
+        for (address, tls) in plain.chain(listen_tls.into_iter().map(|address| (address, true))) {
             let listener =
                 listen(address).map_err(|error| Failure::Start(format!("cannot listen on {address}: {error}")))?;
             listeners.push((listener, tls));
         }
-        if let Some(tls) = tls {
-            reload_at_hangup(tls).map_err(cannot_start)?;
+        if let Some(hangup) = hangup {
+            obey_hangup(hangup, server.settings()).map_err(cannot_start)?;
         }
+        let page = args.metrics.map(|address| {
+            let failed = |error| Failure::Start(format!("cannot listen on {address}: {error}"));
+            metrics::begin(address, &metrics).map_err(failed)
+        });
+        let page = page.transpose()?;
         let stop = stop_signals().map_err(cannot_start)?;
         if args.until_eof {
             terminate_at_eof();
@@ -343,11 +449,15 @@ fn serve<S: Store>(args: &Args, store: S) -> Result<ExitCode, Failure> {
             let suffix = if *tls { " (tls)" } else { "" };
             print(format_args!("listening on {address}{suffix}")).map_err(cannot_start)?;
         }
+        if let Some(address) = page {
+            print(format_args!("listening on {address} (metrics)")).map_err(cannot_start)?;
+        }
         let listeners =
             listeners.into_iter().map(|(tcp, tls)| if tls { Listener::implicit_tls(tcp) } else { tcp.into() });
         Ok(server.serve(listeners, stop).await)
     })?;
-    tell("serve", sum_up(&summary));
+    log::tell_last(sum_up(&summary));
+    rules::sum_up(&rules());
     Ok(if summary.cut_off == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -372,20 +482,22 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tell("serve", "second signal: connections are cut off");
+            log::tell_last("second signal: connections are cut off");
             std::process::exit(1);
         });
     })
 }
 
-/// Loads certificates and keys anew at each SIGHUP. Where that fails, those that are there stay.
-fn reload_at_hangup(tls: TlsConfig) -> io::Result<()> {
+/// Does that at each SIGHUP, once at a time.
+fn obey_hangup(act: Hangup, settings: Settings) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
+    let act = Arc::new(act);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tell("serve", "certificates and keys were loaded anew"),
-                Err(error) => tell("serve", format_args!("the certificates and keys are kept as they were: {error}")),
+            let (act, settings) = (Arc::clone(&act), settings.clone());
+            match tokio::task::spawn_blocking(move || act(&settings)).await {
+                Ok(told) => tell("serve", told),
+                Err(_) => tell("serve", "SIGHUP had no effect: what was to be done panicked"),
             }
         }
     });
@@ -443,6 +555,9 @@ fn sum_up(summary: &Summary) -> String {
     }
     if summary.bad_proxy_headers > 0 {
         text += &format!(", {} without a valid header of their proxy", summary.bad_proxy_headers);
+    }
+    if summary.shed > 0 {
+        text += &format!(", {} closed for want of memory", summary.shed);
     }
     if summary.cut_off > 0 {
         text += &format!(", {} cut off", summary.cut_off);

@@ -65,6 +65,9 @@ fn a_wrong_user_is_told_without_the_password() {
         let told = text(&output.stderr);
         assert!(told.contains("--user") && !told.contains("secret"), "{told}");
     }
+    let output = ehlo().args(["serve", "--allow-plaintext-auth", "--user", "ada:secret\u{7}"]).output().unwrap();
+    let told = text(&output.stderr);
+    assert!(told.contains("--user ada") && told.contains("SASLprep") && !told.contains("secret"), "{told}");
     let output = ehlo().args(["serve", "--require-auth"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

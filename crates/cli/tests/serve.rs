@@ -71,6 +71,49 @@ fn a_message_on_its_way_is_finished_and_stored_first() {
 }
 
 #[test]
+fn what_was_acknowledged_is_there_when_the_server_is_killed() {
+    let folder = Folder::new();
+    let store = format!("maildir:{}", folder.0.display());
+    let stored = || -> Vec<String> {
+        files(&folder.0.join("new")).iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+    };
+    let begin = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n";
+    let start = || {
+        let server = Server::start(&["--store", &store]);
+        let mut client = server.connect();
+        client.expect("220");
+        client.say("HELO client.example\r\n", "250");
+        (server, client)
+    };
+    let (server, mut client) = start();
+    for number in 0..5 {
+        client.say(begin, "250");
+        client.expect("250");
+        client.expect("354");
+        client.say(&format!("Subject: {number}\r\n\r\n{}\r\n.\r\n", "x".repeat(10_000 * number)), "250");
+    }
+    client.say(begin, "250");
+    client.expect("250");
+    client.expect("354");
+    client.stream.get_mut().write_all(b"Subject: never\r\n\r\nhalf of it\r\n").unwrap();
+    server.signal(Signal::KILL);
+    assert_eq!(server.finished().0, None);
+    let messages = stored();
+    assert_eq!(messages.len(), 5);
+    for number in 0..5 {
+        let end = format!("Subject: {number}\r\n\r\n{}\r\n", "x".repeat(10_000 * number));
+        assert!(messages.iter().any(|message| message.ends_with(&end)), "{number}");
+    }
+    // What was left behind is in nobody's way.
+    let (server, mut client) = start();
+    client.say(begin, "250");
+    client.expect("250");
+    client.expect("354");
+    client.say("Subject: again\r\n\r\n.\r\n", "250");
+    assert_eq!((stored().len(), server.stop().0), (6, Some(0)));
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let server = Server::start(&["--drain", "600"]);
     let mut client = server.connect();
@@ -141,6 +184,9 @@ fn what_cannot_be_started_is_told_why() {
         (&["--threads", "0"], 2, "--threads"),
         (&["--max-received", "many"], 2, "--max-received"),
         (&["--proxy-protocol-from", "10.0.0.1/8"], 2, "behind its prefix"),
+        (&["--metrics", "0.0.0.0:0"], 2, "--allow-remote"),
+        (&["--stress", "101"], 2, "--stress"),
+        (&["--log-format", "xml"], 2, "--log-format"),
     ] {
         let output = ehlo().args(["serve", "--listen", "127.0.0.1:0"]).args(options).output().unwrap();
         assert_eq!(output.status.code(), Some(status), "{options:?}");
@@ -179,6 +225,11 @@ fn messages_over_one_connection_are_limited_and_the_client_is_told() {
     client.say("RCPT TO:<c@d> NOTIFY=NEVER\r\n", "250");
     client.say("RSET\r\n", "250");
     client.say("MAIL FROM:<a@b>\r\n", "421");
+    let server = Server::start(&["--max-recipients", "7"]);
+    let mut client = server.connect();
+    client.expect("220");
+    let reply = client.say("EHLO client.example\r\n", "250");
+    assert!(reply.contains("LIMITS RCPTMAX=7\r\n"), "{reply}");
 }
 
 #[test]
@@ -260,7 +311,7 @@ fn it_survives_running_out_of_file_descriptors() {
 
 #[test]
 fn help_version_and_completions_are_there() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["send", "--help"], &["--version"]] {
+    for arguments in [&["--help"][..], &["serve", "--help"], &["send", "--help"], &["--version"], &["man"]] {
         let output = ehlo().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stdout.is_empty());

@@ -150,18 +150,33 @@ impl Reply {
     /// for a server that does not offer ENHANCEDSTATUSCODES. Clients that said HELO are sent codes all the same. A reply of class 2, 4
     /// or 5 that was built without one gets the code that says no more than its class, such as 5.0.0.
     pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
-        let mut lines = self.text.split('\n').peekable();
-        while let Some(line) = lines.next() {
-            self.write(out, line, lines.peek().is_none(), enhanced);
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.write_line_to(out, from, enhanced);
         }
     }
 
-    /// Appends one line of the reply, for an output that has room for a few at a time. Gives whether there is a line of that index.
-    pub fn write_line_to(&self, out: &mut Vec<u8>, index: usize, enhanced: bool) -> bool {
-        let mut lines = self.text.split('\n').skip(index);
-        let Some(line) = lines.next() else { return false };
-        self.write(out, line, lines.next().is_none(), enhanced);
-        true
+    /// Appends one line of the reply, for an output that has room for a few at a time: the one that begins at octet `from` of
+    /// [`text`](Self::text). Gives where the next one begins, or `None` if this was the last.
+    ///
+    /// `from` is 0, or what the call before gave, so that each call looks at no more than its own line. At another place within the text
+    /// the line begins there; beyond it, or within a character, there is none, and nothing is appended.
+    ///
+    /// ```
+    /// use ehlo_codec::Reply;
+    ///
+    /// const MOVED: Reply = Reply::fixed(550, None, "No.\nNot here.");
+    /// let mut wire = Vec::new();
+    /// let next = MOVED.write_line_to(&mut wire, 0, false);
+    /// assert_eq!((&wire[..], next), (&b"550-No.\r\n"[..], Some(4)));
+    /// assert_eq!(MOVED.write_line_to(&mut wire, 4, false), None);
+    /// assert_eq!(wire, b"550-No.\r\n550 Not here.\r\n");
+    /// ```
+    pub fn write_line_to(&self, out: &mut Vec<u8>, from: usize, enhanced: bool) -> Option<usize> {
+        let rest = self.text.get(from..)?;
+        let end = line_end(rest.as_bytes());
+        self.write(out, &rest[..end.unwrap_or(rest.len())], end.is_none(), enhanced);
+        end.map(|end| from + end + 1)
     }
 
     fn write(&self, out: &mut Vec<u8>, line: &str, last: bool, enhanced: bool) {
@@ -219,6 +234,14 @@ const fn check_text(
     Ok(())
 }
 
+/// Where the first line of a text ends, if more lines follow it.
+fn line_end(text: &[u8]) -> Option<usize> {
+    let end = memchr::memchr(b'\n', text);
+    #[cfg(test)]
+    tests::count(end.map_or(text.len(), |end| end + 1));
+    end
+}
+
 /// `x.0.0` for the classes whose replies carry an enhanced code (RFC 2034 §4, RFC 3463 §3.1).
 fn class_only(code: ReplyCode) -> Option<EnhancedCode> {
     match code.class() {
@@ -252,6 +275,51 @@ fn write_number(out: &mut Vec<u8>, number: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
+    use core::cell::Cell;
+
+    extern crate std;
+
+    std::thread_local! {
+        static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts octets that were looked at for the end of a line.
+    pub(super) fn count(octets: usize) {
+        LOOKED_AT.with(|count| count.set(count.get() + octets));
+    }
+
+    #[test]
+    fn a_reply_that_is_written_line_by_line_is_looked_at_once() {
+        for lines in [1, 2, 1000, 10_000] {
+            let reply = Reply::new(code(214), None, vec!["a line"; lines].join("\n")).unwrap();
+            let (mut wire, mut from, mut calls) = (Vec::new(), Some(0), 0);
+            LOOKED_AT.set(0);
+            while let Some(at) = from {
+                from = reply.write_line_to(&mut wire, at, true);
+                calls += 1;
+            }
+            assert_eq!((calls, LOOKED_AT.get()), (lines, reply.text().len()));
+            let mut whole = Vec::new();
+            reply.write_to(&mut whole, true);
+            assert!(wire == whole, "{lines} lines");
+        }
+    }
+
+    #[test]
+    fn a_line_begins_where_it_is_asked_for_and_nowhere_beyond_the_text() {
+        let reply = Reply::new_utf8(code(250), None, "aδ\n").unwrap();
+        let line = |from| {
+            let mut wire = Vec::new();
+            let next = reply.write_line_to(&mut wire, from, false);
+            (String::from_utf8(wire).unwrap(), next)
+        };
+        assert_eq!(line(0), ("250-aδ\r\n".into(), Some(4)));
+        assert_eq!(line(1), ("250-δ\r\n".into(), Some(4)));
+        assert_eq!(line(4), ("250 \r\n".into(), None));
+        assert_eq!(line(2), (String::new(), None));
+        assert_eq!(line(5), (String::new(), None));
+    }
 
     fn code(code: u16) -> ReplyCode {
         ReplyCode::new(code).unwrap()

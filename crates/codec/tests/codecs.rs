@@ -127,7 +127,7 @@ fn nothing_is_read_behind_a_chunk_whose_length_is_not_known() {
     for (line, error) in [
         (&b"BDAT 99999999999999999999"[..], SyntaxError::ChunkSize),
         (b"bdat -1 LAST", SyntaxError::ChunkSize),
-        (b"BDAT 12 LATS", SyntaxError::UnexpectedArgument),
+        (b"BDAT 12 LATS", SyntaxError::EndMarker),
         (b"BDAT", SyntaxError::MissingArgument),
     ] {
         let seen = in_any_pieces(&[line, b"\r\nMAIL FROM:<>\r\n"].concat());

@@ -29,6 +29,23 @@ const BUFFER: usize = 64 * 1024;
 /// Events taken from one poll.
 const EVENTS: usize = 256;
 
+/// Connections that may wait to be accepted. With the 128 of the standard library, thousands of clients that connect at once try again
+/// after a second or more, and what is measured is their retries.
+const BACKLOG: i32 = 4096;
+
+/// A listener with room for many clients at once.
+///
+/// # Errors
+///
+/// Those of the operating system.
+pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// Answers every connection to `listener` until `lifeline` is closed at its other end.
 ///
 /// The lifeline is the read end of a pipe whose write end the parent process holds (its child's standard input, say): a responder
@@ -63,7 +80,7 @@ impl Thread {
     ///
     /// Those of the operating system.
     pub fn spawn() -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;

@@ -87,13 +87,20 @@ pub use server::{
 };
 pub use users::StaticUsers;
 
+/// A user's name in the form in which each [`Request`] has it, by SASLprep (RFC 4013): for a database that is looked up by it. `None` if the name
+/// is empty, longer than [`MAX_NAME`], or has characters that no name may have.
+#[must_use]
+pub fn prepare_name(name: &str) -> Option<String> {
+    prep::name(name.as_bytes()).ok()
+}
+
 /// Characters of a message in Base64: what RFC 4954 §4 considers to be enough for all mechanisms in use.
 pub const MAX_ENCODED: usize = 12_288;
 
 /// Bytes of a message: what [`MAX_ENCODED`] can hold.
 pub const MAX_MESSAGE: usize = MAX_ENCODED / 4 * 3;
 
-/// Bytes of a user name as it is sent. RFC 4616 §2 asks for 255 at least.
+/// Bytes of a user name, as it is sent and as it is prepared (RFC 4013). RFC 4616 §2 asks for 255 at least.
 pub const MAX_NAME: usize = 1024;
 
 /// Bytes of a password. RFC 4616 §2 asks for 255 at least.

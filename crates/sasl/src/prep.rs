@@ -15,7 +15,8 @@ pub(crate) fn password(text: &str) -> Option<Zeroizing<String>> {
     saslprep(text).map(Zeroizing::new)
 }
 
-/// A user name as a peer sent it, prepared for comparison (RFC 4954 §4: what cannot be prepared, fails).
+/// A user name as a peer sent it, prepared for comparison (RFC 4954 §4: what cannot be prepared, fails). It is within the limit before and
+/// behind that: compatibility characters become many (U+FDFA eighteen), and who keeps the name has room for no more.
 pub(crate) fn name(bytes: &[u8]) -> Result<String, Failure> {
     if bytes.len() > MAX_NAME {
         return Err(Failure::TooLong);
@@ -24,7 +25,8 @@ pub(crate) fn name(bytes: &[u8]) -> Result<String, Failure> {
     if text.contains('\0') {
         return Err(Failure::Malformed);
     }
-    saslprep(text).ok_or(Failure::Rejected)
+    let prepared = saslprep(text).ok_or(Failure::Rejected)?;
+    if prepared.len() > MAX_NAME { Err(Failure::TooLong) } else { Ok(prepared) }
 }
 
 /// A password as a peer sent it: text without NUL, not empty, and not prepared, since how is for whoever verifies it.
@@ -69,6 +71,9 @@ mod tests {
         assert_eq!(name(b"a\0b"), Err(Failure::Malformed));
         assert_eq!(name(b"\xff"), Err(Failure::Malformed));
         assert_eq!(name(b"\x07"), Err(Failure::Rejected));
+        // Three octets that are prepared to be thirty-three (NFKC).
+        assert_eq!(name("\u{FDFA}".as_bytes()).map(|name| name.len()), Ok(33));
+        assert_eq!(name("\u{FDFA}".repeat(32).as_bytes()), Err(Failure::TooLong));
         assert!(received_password(&[b'a'; MAX_PASSWORD]).is_ok());
         assert_eq!(received_password(&[b'a'; MAX_PASSWORD + 1]), Err(Failure::TooLong));
         assert_eq!(received_password(b""), Err(Failure::Rejected));

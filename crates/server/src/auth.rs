@@ -125,6 +125,13 @@ pub(crate) struct Exchange {
     pub(crate) begins: bool,
 }
 
+impl Exchange {
+    /// Octets that it takes beside its fixed size.
+    pub(crate) fn memory(&self) -> usize {
+        self.response.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")

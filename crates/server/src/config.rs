@@ -1,8 +1,9 @@
 //! What a session is told before it begins.
 
 use crate::auth::AuthConfig;
-use crate::limits::{Limits, Timeouts};
+use crate::limits::{Limits, Stress, Timeouts};
 use crate::question::Questions;
+use crate::replies;
 use ehlo_codec::{Domain, FutureRelease, MailParams, PathFault, Reply, ReplyCode, ReplyError};
 use std::net::IpAddr;
 
@@ -83,6 +84,17 @@ impl Solicitations {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The refusal of a message that is of one of these kinds, with those that it is of (RFC 3865 §2.4). The RFC does not say whether
+    /// letters have a case; keywords begin with a domain, which has none.
+    pub(crate) fn refusal(&self, params: &MailParams<'_>) -> Option<Reply> {
+        let is_unwanted =
+            |word: &&str| !word.is_empty() && params.solicit().any(|kind| kind.eq_ignore_ascii_case(word));
+        let unwanted: Vec<&str> = self.0.split(',').filter(is_unwanted).collect();
+        let text = (!unwanted.is_empty()).then(|| format!("SOLICIT={} refused", unwanted.join(",")))?;
+        // No list is longer than MAX, so that it fits in a line.
+        Some(Reply::new(replies::REJECTED.code(), replies::REJECTED.enhanced(), text).unwrap_or(replies::REJECTED))
+    }
 }
 
 /// The settings of a [`Session`](crate::Session), shared by any number of them.
@@ -94,6 +106,8 @@ pub struct Config {
     pub limits: Limits,
     /// Patience of each session.
     pub timeouts: Timeouts,
+    /// What a session is held to while the server is nearly full.
+    pub stress: Stress,
     /// Which decisions are asked for; the others are taken by the session, in the peer's favour.
     pub questions: Questions,
     /// SMTP, or LMTP.
@@ -118,6 +132,9 @@ pub struct Config {
     pub dsn: bool,
     /// Whether REQUIRETLS is offered, inside TLS (RFC 8689). Whoever relays the message must keep to it (§4.2). Default: off.
     pub requiretls: bool,
+    /// Whether LIMITS is offered, which tells clients beforehand of [`Limits::recipients`], and of [`Limits::transactions`] and
+    /// [`Limits::recipient_domains`] where they are bounds (RFC 9422). The limits hold whether or not. Default: on.
+    pub announce_limits: bool,
     /// The least seconds that BY may give with `R`, and with it whether DELIVERBY is offered (RFC 2852); 0 names no least time. Above
     /// 999,999,999 it is taken to be that. Default: off.
     pub deliver_by: Option<u32>,
@@ -131,8 +148,9 @@ pub struct Config {
     /// Whether RRVS is offered (RFC 7293). Whether a mailbox has had its owner for long enough is the application's to see at
     /// [`Question::Rcpt`](crate::Question::Rcpt). Default: off.
     pub rrvs: bool,
-    /// The kinds of solicitation that are not wanted, and with it whether NO-SOLICITING is offered (RFC 3865). Whether a message that
-    /// names some is refused is the application's to say at [`Question::Mail`](crate::Question::Mail). Default: off.
+    /// The kinds of solicitation that are not wanted, and with it whether NO-SOLICITING is offered (RFC 3865). A message that says that it
+    /// is one of them is refused at MAIL with 550 5.7.1, and those of other kinds are the application's to judge, for some recipients or
+    /// all (§2.3): SOLICIT is in [`EnvelopeView::mail_params`](crate::EnvelopeView::mail_params). Default: off.
     pub no_soliciting: Option<Solicitations>,
     /// Whether ETRN is offered, and [asked](crate::Question::Etrn) about (RFC 1985); otherwise it is 502. Default: off.
     pub etrn: bool,
@@ -159,6 +177,7 @@ impl Config {
             hostname: hostname.to_owned(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            stress: Stress::default(),
             questions: Questions::NONE,
             protocol: Protocol::default(),
             bare_line_ends: BareLineEnds::default(),
@@ -170,6 +189,7 @@ impl Config {
             smtputf8: true,
             dsn: true,
             requiretls: false,
+            announce_limits: true,
             deliver_by: None,
             future_release: None,
             mt_priority: false,
@@ -243,5 +263,26 @@ impl Peer {
     pub const fn with_implicit_tls(mut self) -> Self {
         self.implicit_tls = true;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_list_of_unwanted_kinds_fits_in_a_reply() {
+        let longest = ["x".repeat(Solicitations::MAX), "a,".repeat(Solicitations::MAX / 2 - 1) + "aa"];
+        for kinds in &longest {
+            assert_eq!(kinds.len(), Solicitations::MAX);
+            let params = format!("SOLICIT={kinds}");
+            let reply = Solicitations::parse(kinds).unwrap().refusal(&MailParams::parse(&params).unwrap()).unwrap();
+            let mut line = Vec::new();
+            reply.write_to(&mut line, true);
+            assert_eq!(String::from_utf8(line).unwrap(), format!("550 5.7.1 {params} refused\r\n"));
+        }
+        let none = Solicitations::parse("").unwrap();
+        assert_eq!(none.refusal(&MailParams::parse("SOLICIT=a").unwrap()), None);
+        assert_eq!(Solicitations::parse("a").unwrap().refusal(&MailParams::parse("SIZE=1").unwrap()), None);
     }
 }

@@ -18,7 +18,12 @@ impl From<&MailParams<'_>> for Declared {
     }
 }
 
-/// The peer's name and the open transaction. Its memory is kept from one transaction to the next.
+/// Octets of addresses, and as many recipients as have them, whose memory a session keeps for the next transaction. A message of a few
+/// dozen recipients fits; after one of more its memory is given back, so that a peer that falls silent behind it holds none.
+const KEPT: usize = 4096;
+const KEPT_RECIPIENTS: usize = KEPT / 32;
+
+/// The peer's name and the open transaction. Its memory is kept from one transaction to the next, up to a bound.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Envelope {
     /// The name in EHLO or HELO.
@@ -65,7 +70,9 @@ impl Envelope {
     /// Ends the transaction.
     pub(crate) fn clear(&mut self) {
         self.text.clear();
+        self.text.shrink_to(KEPT);
         self.ends.clear();
+        self.ends.shrink_to(KEPT_RECIPIENTS);
         self.declared = Declared::default();
     }
 
@@ -118,6 +125,12 @@ impl Envelope {
         self.text.len()
     }
 
+    /// Octets that it takes beside its fixed size.
+    pub(crate) fn memory(&self) -> usize {
+        let identity = self.identity().map_or(0, str::len);
+        self.name.capacity() + identity + self.text.capacity() + self.ends.capacity() * size_of::<Ends>()
+    }
+
     pub(crate) fn view(&self) -> EnvelopeView<'_> {
         EnvelopeView { envelope: self }
     }
@@ -152,7 +165,53 @@ impl fmt::Display for Recipient<'_> {
     }
 }
 
+/// An envelope with other recipients than those that the peer named: of whom a message goes to in one place, or whom an alias stands for.
+///
+/// ```
+/// # use ehlo_server::{Config, Peer, Session};
+/// # use ehlo_server::codec::{ForwardPath, RcptParams};
+/// # let now = std::time::Instant::now();
+/// # let session = Session::new(now, std::sync::Arc::new(Config::new("mx.example")?), Peer::new(1));
+/// let mut envelope = session.envelope().without_recipients();
+/// let (to, _) = ForwardPath::parse_prefix(b"<bob@example.org>")?;
+/// envelope.push(to, &RcptParams::default());
+/// assert_eq!(envelope.view().recipient_count(), 0, "no transaction is open, so there is no sender");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct EnvelopeBuf(Envelope);
+
+impl EnvelopeBuf {
+    /// Adds a recipient. Without an open transaction there are none, and this does nothing.
+    pub fn push(&mut self, to: ForwardPath<'_>, params: &RcptParams<'_>) {
+        if !self.0.ends.is_empty() {
+            self.0.push_recipient(to, params);
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn view(&self) -> EnvelopeView<'_> {
+        EnvelopeView { envelope: &self.0 }
+    }
+}
+
 impl<'s> EnvelopeView<'s> {
+    /// The same peer, sender and parameters, and no recipient yet.
+    #[must_use]
+    pub fn without_recipients(&self) -> EnvelopeBuf {
+        let Envelope { name, extended, identity, text, ends, declared } = self.envelope;
+        let sender = ends.first().map_or(0, |ends| ends.params as usize);
+        EnvelopeBuf(Envelope {
+            name: name.clone(),
+            extended: *extended,
+            identity: identity.clone(),
+            text: text[..sender].to_owned(),
+            ends: ends.first().into_iter().copied().collect(),
+            declared: *declared,
+        })
+    }
+
     /// The name that the peer gave in EHLO or HELO; `None` before that.
     #[must_use]
     pub fn client_name(&self) -> Option<ClientId<'s>> {

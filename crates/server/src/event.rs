@@ -1,6 +1,9 @@
 //! What a session tells its driver.
 
+use crate::count::CommandCounts;
 use crate::question::Question;
+use crate::replies;
+use ehlo_codec::Reply;
 use std::fmt;
 
 /// The result of [`Session::handle_input`](crate::Session::handle_input).
@@ -10,6 +13,8 @@ pub struct Step<'i> {
     pub used: usize,
     /// What happened, if anything. While there is an event, call again with the rest of the input.
     pub event: Option<Event<'i>>,
+    /// The commands that were looked at, for whoever counts them.
+    pub commands: CommandCounts,
 }
 
 /// What happened in a session.
@@ -63,10 +68,32 @@ pub enum AbortReason {
     Reset,
     /// The application could not take it: [`Session::body_failed`](crate::Session::body_failed).
     NotStored,
+    /// The application had something else said at its end, or in place of one of its chunks: [`Override`](crate::Override).
+    Overridden,
     /// The connection ended before the end of data, or was shut down [at once](Shutdown::Now) or because of what the peer did.
     Disconnected,
     /// A deadline passed.
     TimedOut(Reason),
+}
+
+impl AbortReason {
+    /// The reply that tells the client so, at the end of the message or at once. `None` where nobody is there to be told, where the client
+    /// has given the message up itself, and where the reply was the application's.
+    #[must_use]
+    pub const fn reply(self) -> Option<&'static Reply> {
+        const TOO_LARGE: &Reply = &replies::TOO_LARGE;
+        const BARE_LINE_END: &Reply = &replies::BARE_LINE_END;
+        const LOOP: &Reply = &replies::LOOP;
+        const LATE: &Reply = &replies::LOCAL_ERROR;
+        match self {
+            Self::TooLarge => Some(TOO_LARGE),
+            Self::BareLineEnd => Some(BARE_LINE_END),
+            Self::Loop => Some(LOOP),
+            Self::TimedOut(Reason::Commit) => Some(LATE),
+            Self::TimedOut(reason) => reason.reply(),
+            Self::Reset | Self::NotStored | Self::Overridden | Self::Disconnected => None,
+        }
+    }
 }
 
 /// What a deadline is for.
@@ -87,6 +114,53 @@ pub enum Reason {
     Sink,
     /// The TLS handshake.
     Handshake,
+    /// The whole session.
+    Session,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Command,
+        Self::Body,
+        Self::Flush,
+        Self::Answer,
+        Self::Commit,
+        Self::Sink,
+        Self::Handshake,
+        Self::Session,
+    ];
+
+    /// Its name, as counters and logs have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Body => "body",
+            Self::Flush => "flush",
+            Self::Answer => "answer",
+            Self::Commit => "commit",
+            Self::Sink => "sink",
+            Self::Handshake => "handshake",
+            Self::Session => "session",
+        }
+    }
+
+    /// The reply that ends a wait of the session for its peer, or for a sink. There is none to a peer that reads nothing, nor within a
+    /// handshake; and to a question that is not answered in time the reply depends on the question.
+    pub(crate) const fn reply(self) -> Option<&'static Reply> {
+        const COMMAND: &Reply = &replies::IDLE;
+        const BODY: &Reply = &replies::BODY_STALLED;
+        const SINK: &Reply = &replies::SINK_STALLED;
+        const SESSION: &Reply = &replies::SESSION_OVER;
+        match self {
+            Self::Command => Some(COMMAND),
+            Self::Body => Some(BODY),
+            Self::Sink => Some(SINK),
+            Self::Session => Some(SESSION),
+            Self::Flush | Self::Answer | Self::Commit | Self::Handshake => None,
+        }
+    }
 }
 
 /// Why a session ended.
@@ -97,7 +171,7 @@ pub enum CloseReason {
     Quit,
     /// The peer closed the connection without QUIT.
     Disconnected,
-    /// The application refused the session, or answered a command with 421.
+    /// The application refused the session, or answered a command with 421, or [closed](crate::Override::close) it.
     Refused,
     /// A deadline passed.
     TimedOut(Reason),
@@ -117,6 +191,8 @@ pub enum CloseReason {
     OutOfStep,
     /// The server is shutting down.
     Shutdown,
+    /// The server has no memory left for this session ([`Shutdown::Overload`]).
+    Overload,
     /// Something came in clear behind STARTTLS, where only a handshake may come: commands that somebody has put there to have them
     /// obeyed inside TLS (RFC 3207 §4: STARTTLS is the last command of a group). None of it was looked at.
     ClearBehindStartTls,
@@ -125,6 +201,55 @@ pub enum CloseReason {
     /// A line was the request of another protocol: HTTP (RFC 9112 §3). Somebody's page may have sent a browser here to have its words
     /// obeyed as SMTP.
     AnotherProtocol,
+}
+
+impl CloseReason {
+    /// The names of all of them, in the order of the type.
+    pub const NAMES: [&'static str; 15] = [
+        "quit",
+        "disconnected",
+        "refused",
+        "timed_out",
+        "too_many_errors",
+        "too_many_commands",
+        "too_many_transactions",
+        "too_many_auth_failures",
+        "endless",
+        "out_of_step",
+        "shutdown",
+        "overload",
+        "clear_behind_starttls",
+        "tls_failed",
+        "another_protocol",
+    ];
+
+    /// Its name, as counters and logs have it: one for all deadlines, which [`Reason`] tells apart.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        Self::NAMES[self.number()]
+    }
+
+    /// Its place in [`NAMES`](Self::NAMES).
+    #[must_use]
+    pub const fn number(self) -> usize {
+        match self {
+            Self::Quit => 0,
+            Self::Disconnected => 1,
+            Self::Refused => 2,
+            Self::TimedOut(_) => 3,
+            Self::TooManyErrors => 4,
+            Self::TooManyCommands => 5,
+            Self::TooManyTransactions => 6,
+            Self::TooManyAuthFailures => 7,
+            Self::Endless => 8,
+            Self::OutOfStep => 9,
+            Self::Shutdown => 10,
+            Self::Overload => 11,
+            Self::ClearBehindStartTls => 12,
+            Self::TlsFailed => 13,
+            Self::AnotherProtocol => 14,
+        }
+    }
 }
 
 impl fmt::Display for CloseReason {
@@ -137,6 +262,7 @@ impl fmt::Display for CloseReason {
             Self::TimedOut(Reason::Body) => "timed out within a message",
             Self::TimedOut(Reason::Flush) => "timed out because replies were not read",
             Self::TimedOut(Reason::Handshake) => "timed out within the TLS handshake",
+            Self::TimedOut(Reason::Session) => "timed out as a whole",
             Self::TimedOut(Reason::Answer | Reason::Commit | Reason::Sink) => "timed out on our side",
             Self::TooManyErrors => "too many errors",
             Self::TooManyCommands => "too many commands without a message",
@@ -145,6 +271,7 @@ impl fmt::Display for CloseReason {
             Self::Endless => "a line or message without end",
             Self::OutOfStep => "a chunk of unknown size",
             Self::Shutdown => "shutdown",
+            Self::Overload => "no memory left",
             Self::ClearBehindStartTls => "clear text behind STARTTLS",
             Self::TlsFailed => "TLS failed",
             Self::AnotherProtocol => "another protocol",
@@ -161,6 +288,9 @@ pub enum Shutdown {
     Graceful,
     /// 421 at once; a message that is on its way is lost to the peer, who will send it again.
     Now,
+    /// As [`Now`](Self::Now), since the server has no memory left for this session, and 421 says so. But a message that is being
+    /// committed is answered first: it may be safe already, and would be sent again.
+    Overload,
 }
 
 /// Why an answer was not taken.

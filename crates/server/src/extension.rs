@@ -115,9 +115,7 @@ pub(crate) const ROWS: &[Row] = &[
                 append(out, format_args!(" {limit}"));
             }
         },
-        ..plain(Extension::Limits, |o| {
-            o.config.limits.transactions.is_some() || o.config.limits.recipient_domains.is_some()
-        })
+        ..plain(Extension::Limits, |o| o.config.announce_limits)
     },
     // RFC 2852.
     Row {

@@ -44,11 +44,13 @@
 
 pub mod auth;
 mod config;
+mod count;
 mod envelope;
 mod event;
 mod extension;
 mod limits;
 mod output;
+mod overriding;
 mod question;
 mod received;
 mod replies;
@@ -58,10 +60,12 @@ pub mod tls;
 
 pub use auth::{AuthConfig, AuthMechanism, MechanismNeeds, SaslResponse};
 pub use config::{BareLineEnds, Config, Peer, Protocol, Solicitations, TlsMode};
+pub use count::CommandCounts;
 pub use ehlo_codec as codec;
-pub use envelope::{EnvelopeView, Recipient};
+pub use envelope::{EnvelopeBuf, EnvelopeView, Recipient};
 pub use event::{AbortReason, CloseReason, Event, Reason, ResolveError, Shutdown, Step};
-pub use limits::{Limits, Timeouts};
+pub use limits::{Limits, Stress, Timeouts};
+pub use overriding::{Moment, Override, OverrideToken};
 pub use question::{
     Answer, AuthToken, CommitToken, ConnectToken, DataToken, EtrnToken, ExpnToken, HelloToken, MailToken, Pending,
     Question, Questions, RcptToken, RecipientAnswer, VrfyToken,

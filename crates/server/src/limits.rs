@@ -10,9 +10,9 @@ pub struct Limits {
     /// Octets of a command line, CRLF included. Floor and default: 512 (RFC 5321 §4.5.3.1.4). MAIL and RCPT
     /// get more where an extension that is offered says so: 26 for SIZE (RFC 1870 §3), 524 for DSN (RFC 3461 §5.4), and so on.
     pub command_line: usize,
-    /// Octets of a line of an AUTH exchange, CRLF included, and of the AUTH command itself; one more is 500 5.5.6. Matters only where
-    /// [mechanisms](crate::AuthConfig::mechanisms) are configured. Floor: what they need. Default: 12,288 characters and CRLF, which
-    /// RFC 4954 §4 considers to be enough for all.
+    /// Octets of a line of an AUTH exchange, CRLF included, where one more is 500 5.5.6, and of the AUTH command itself, which is 500 5.5.2
+    /// like any command that is too long. Matters only where [mechanisms](crate::AuthConfig::mechanisms) are configured. Floor: what they
+    /// need. Default: 12,288 characters and CRLF, which RFC 4954 §4 considers to be enough for all.
     pub auth_line: usize,
     /// Octets of an unterminated command line that are skipped until the session is closed. Default: 256 KiB. The text in between
     /// is never kept.
@@ -23,7 +23,7 @@ pub struct Limits {
     /// Octets of a message, or of chunks that cannot be taken, that are read on after the refusal, until the session is closed. Default: 64 MiB: a client that
     /// declared no size may well send its large message to the end before it looks at the reply.
     pub refused_body: u64,
-    /// Recipients of one transaction; one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
+    /// Recipients of one transaction, told as RCPTMAX by LIMITS (RFC 9422 §4.2); one more is 452 4.5.3. Floor: 100 (RFC 5321 §4.5.3.1.8). Default: 1000, as Postfix and Exim.
     pub recipients: usize,
     /// Transactions of one session, told as MAILMAX by LIMITS (RFC 9422 §4.1); at one more the session is closed with 421. Default: no
     /// bound.
@@ -98,6 +98,9 @@ pub struct Timeouts {
     /// [`Question`](crate::Question). Default: 2 minutes; the client waits
     /// for 5 (§4.5.3.2.2, §4.5.3.2.3).
     pub answer: Duration,
+    /// For the application's answer to [`Question::Override`](crate::Question::Override); then nothing is overridden. Default: 2 hours,
+    /// since what asks for it may want to see a client give up, which waits for 10 minutes at the longest (§4.5.3.2.6).
+    pub override_answer: Duration,
     /// For the application to say that a message is safe; 451 then. Default: 9 minutes; the client waits for 10 (§4.5.3.2.6).
     pub commit: Duration,
     /// For a sink that takes no more of a body; 421 then. Default: 2 minutes; the client waits for 3 (§4.5.3.2.5).
@@ -106,6 +109,11 @@ pub struct Timeouts {
     /// Default: 1 minute. The RFCs name no floor; a handshake takes two round trips, and a client that resumes slowly none of them
     /// longer than seconds.
     pub handshake: Duration,
+    /// For the whole session, from the connection on: 421 once it is over and the peer is waited for, whatever the peer does. A message
+    /// that is coming is given up, so that this bounds the time of one that is slow within [`Limits::data_rate`], too; a decision, and the
+    /// word that a message is safe, are waited for first. Default: 2 hours, in which a message of 50 MiB takes 7 KiB a second. The RFC
+    /// names none.
+    pub session: Duration,
 }
 
 impl Default for Timeouts {
@@ -117,9 +125,51 @@ impl Default for Timeouts {
             slow_body: minutes(10),
             flush: minutes(5),
             answer: minutes(2),
+            override_answer: minutes(120),
             commit: minutes(9),
             sink: minutes(2),
             handshake: minutes(1),
+            session: minutes(120),
+        }
+    }
+}
+
+/// What a session is held to while its server is nearly full, where it is stricter than the fields of the same names: the same peers, and
+/// less patience with each. A driver says when that is, by [`Session::set_stressed`](crate::Session::set_stressed). What clients were told of, such as
+/// the size of a message or the number of recipients, stays.
+///
+/// This is the stress-adaptive behaviour of Postfix, whose values these are where it has one, but for its limit of one error and one
+/// junk command: EHLO, STARTTLS and EHLO again are such commands here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stress {
+    /// Beside [`Config::timeouts`](crate::Config::timeouts). Default: 10 seconds for a command, more of a body, replies to be read and the handshake, 30 for a message
+    /// that comes more slowly than the rate; what the application takes, and the session, as ever. The RFC's floors do not hold: a
+    /// client that finds no place has none of them either.
+    pub timeouts: Timeouts,
+    /// Beside [`Limits::data_rate`]. Default: 500 octets a second.
+    pub data_rate: u32,
+    /// Beside [`Limits::bad_commands`]. Default: 3.
+    pub bad_commands: u32,
+    /// Beside [`Limits::idle_commands`]. Default: 10.
+    pub idle_commands: u32,
+}
+
+impl Default for Stress {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            timeouts: Timeouts {
+                command: seconds(10),
+                body: seconds(10),
+                slow_body: seconds(30),
+                flush: seconds(10),
+                handshake: seconds(10),
+                ..Timeouts::default()
+            },
+            data_rate: 500,
+            bad_commands: 3,
+            idle_commands: 10,
         }
     }
 }
@@ -141,6 +191,12 @@ impl std::fmt::Debug for Domains {
 }
 
 impl Domains {
+    /// About how much memory they take, of names of ordinary length.
+    pub(crate) fn memory(&self) -> usize {
+        const ONE: usize = 2 * size_of::<Box<str>>() + 64;
+        self.0.len() * ONE
+    }
+
     /// Whether a recipient there would be one domain too many.
     pub(crate) fn is_full_for(&self, limits: &Limits, domain: &str) -> bool {
         let Some(most) = limits.recipient_domains else { return false };
@@ -168,6 +224,16 @@ pub(crate) struct Temper {
 impl Temper {
     pub(crate) const fn new(limits: &Limits) -> Self {
         Self { bad: limits.bad_commands, idle: limits.idle_commands, auth: limits.auth_failures, followers: 0 }
+    }
+
+    /// What is left is no more than under stress.
+    pub(crate) const fn shorten(&mut self, stress: &Stress) {
+        if stress.bad_commands < self.bad {
+            self.bad = stress.bad_commands;
+        }
+        if stress.idle_commands < self.idle {
+            self.idle = stress.idle_commands;
+        }
     }
 
     /// A command was refused. Gives whether that was one too many.
@@ -202,7 +268,7 @@ impl Temper {
     }
 
     /// A message was taken: the peer is at work.
-    pub(crate) const fn message(&mut self, limits: &Limits) {
-        self.idle = limits.idle_commands;
+    pub(crate) const fn message(&mut self, idle_commands: u32) {
+        self.idle = idle_commands;
     }
 }

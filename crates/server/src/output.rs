@@ -18,10 +18,11 @@ pub(crate) struct Output {
 /// What is not in the buffer yet.
 #[derive(Clone, Debug)]
 enum Waiting {
-    /// A reply whose first lines may be in the buffer already, and how often it is still to be written.
-    Reply { reply: Reply, times: usize, next_line: usize, enhanced: bool },
-    /// The rest of a challenge, whose line may be longer than that of a reply.
-    Challenge(Vec<u8>),
+    /// A reply whose first lines may be in the buffer already, where in its text the next one begins, and how often it is still to be
+    /// written.
+    Reply { reply: Reply, times: usize, next: usize, enhanced: bool },
+    /// The rest of octets that are no reply: a challenge, whose line may be longer.
+    Octets(Vec<u8>),
 }
 
 impl Output {
@@ -38,12 +39,26 @@ impl Output {
         self.waiting.is_empty() && self.room() >= MAX_REPLY_LINE
     }
 
+    /// Octets that it takes beside its fixed size, the texts of replies that wait behind the buffer not among them: they are the
+    /// application's, and few.
+    pub(crate) fn memory(&self) -> usize {
+        let octets = |waiting: &Waiting| if let Waiting::Octets(rest) = waiting { rest.capacity() } else { 0 };
+        self.buffer.capacity() + self.waiting.iter().map(octets).sum::<usize>()
+    }
+
     fn room(&self) -> usize {
         self.cap.saturating_sub(self.bytes().len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.sent == self.buffer.len() && self.waiting.is_empty()
+    }
+
+    /// Forgets all replies: nobody reads them any more.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.buffer.clear();
+        self.sent = 0;
     }
 
     pub(crate) fn sent(&mut self, n: usize) {
@@ -65,11 +80,19 @@ impl Output {
 
     /// Pushes the same reply so many times.
     pub(crate) fn push_times(&mut self, reply: &Reply, times: usize) {
+        self.push_times_as(reply, times, self.enhanced);
+    }
+
+    /// The same with its enhanced code if it has one, whatever it answers.
+    pub(crate) fn push_as_built(&mut self, reply: &Reply, times: usize) {
+        self.push_times_as(reply, times, reply.enhanced().is_some());
+    }
+
+    fn push_times_as(&mut self, reply: &Reply, times: usize, enhanced: bool) {
         if times == 1 {
-            self.push(reply);
+            self.push_as(reply, enhanced);
         } else if times > 0 {
-            let enhanced = self.enhanced;
-            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times, next_line: 0, enhanced });
+            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times, next: 0, enhanced });
             self.fill();
         }
     }
@@ -96,10 +119,15 @@ impl Output {
         let mut line = b"334 ".to_vec();
         Base64::encode(octets, &mut line);
         line.extend_from_slice(b"\r\n");
-        if self.waiting.is_empty() && line.len() <= self.room() {
-            self.buffer.append(&mut line);
+        self.push_octets(line);
+    }
+
+    /// These octets, whatever they are.
+    pub(crate) fn push_octets(&mut self, mut octets: Vec<u8>) {
+        if self.waiting.is_empty() && octets.len() <= self.room() {
+            self.buffer.append(&mut octets);
         } else {
-            self.waiting.push_back(Waiting::Challenge(line));
+            self.waiting.push_back(Waiting::Octets(octets));
             self.fill();
         }
     }
@@ -108,7 +136,7 @@ impl Output {
         if self.waiting.is_empty() && reply.max_len() <= self.room() {
             reply.write_to(&mut self.buffer, enhanced);
         } else {
-            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times: 1, next_line: 0, enhanced });
+            self.waiting.push_back(Waiting::Reply { reply: reply.clone(), times: 1, next: 0, enhanced });
             self.fill();
         }
     }
@@ -118,17 +146,17 @@ impl Output {
             let room = self.room();
             match self.waiting.front_mut() {
                 None => return,
-                Some(Waiting::Reply { reply, times, next_line, enhanced }) => {
-                    if reply.write_line_to(&mut self.buffer, *next_line, *enhanced) {
-                        *next_line += 1;
+                Some(Waiting::Reply { reply, times, next, enhanced }) => {
+                    if let Some(at) = reply.write_line_to(&mut self.buffer, *next, *enhanced) {
+                        *next = at;
                         continue;
                     }
                     if *times > 1 {
-                        (*times, *next_line) = (*times - 1, 0);
+                        (*times, *next) = (*times - 1, 0);
                         continue;
                     }
                 }
-                Some(Waiting::Challenge(rest)) => {
+                Some(Waiting::Octets(rest)) => {
                     self.buffer.extend(rest.drain(..room.min(rest.len())));
                     if !rest.is_empty() {
                         continue;
@@ -162,6 +190,23 @@ mod tests {
             }
             assert!(written == whole, "steps of {step}");
         }
+    }
+
+    #[test]
+    fn a_long_reply_goes_on_where_it_stopped_and_not_at_its_beginning() {
+        let reply = Reply::new(ehlo_codec::ReplyCode::HELP, None, "0123456789\n".repeat(20_000) + "end").unwrap();
+        let mut output = Output::new(1024, false);
+        output.push(&reply);
+        let (mut lines, mut steps) = (0, 0);
+        while let Some(Waiting::Reply { next, .. }) = output.waiting.front() {
+            lines += output.bytes().split(|b| *b == b'\n').count() - 1;
+            // Each line before was looked at, and no other will be: the codec looks at one line a call, from where it is told.
+            assert_eq!(*next, lines * "0123456789\n".len());
+            output.sent(output.bytes().len());
+            steps += 1;
+        }
+        // A line is put in as long as the longest would fit; behind the last step nothing waits.
+        assert_eq!(steps, 20_000 / 33);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Decisions that the application takes.
 
 use crate::auth::{MAX_IDENTITY, SaslResponse};
+use crate::overriding::{Moment, Override, OverrideToken};
 use crate::replies;
 use ehlo_codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReplyClass, ReversePath};
 use std::fmt;
@@ -25,8 +26,11 @@ impl Questions {
     pub const DATA: Self = Self(1 << 4);
     /// At VRFY.
     pub const VRFY: Self = Self(1 << 5);
-    /// All of them.
+    /// All of them, up to here.
     pub const ALL: Self = Self(0b11_1111);
+    /// Before anything is said at all: the greeting, each command, each response of AUTH, and the end of each message. For a server that
+    /// says what servers must not: [`Question::Override`].
+    pub const OVERRIDE: Self = Self(1 << 6);
 
     /// Whether all of `other` are in the set.
     #[must_use]
@@ -53,7 +57,7 @@ impl BitOr for Questions {
 ///
 /// A token that is dropped without an answer leaves its session parked until its deadline; then the session answers by itself: 451,
 /// or where that is no reply to the command (RFC 5321 §4.3.2), 252 to VRFY and EXPN, 458 to ETRN, 454 to AUTH, and to EHLO and to a connection 421, behind which it
-/// closes. A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
+/// closes. Where it asked whether to be overridden, it is not. A driver that knows that no answer will come calls [`Session::abandon`](crate::Session::abandon) for the same at once.
 #[derive(Debug)]
 #[must_use = "the session waits for an answer"]
 #[non_exhaustive]
@@ -78,11 +82,13 @@ pub enum Question {
     Etrn(EtrnToken),
     /// What comes next in an AUTH exchange? Asked where [mechanisms](crate::AuthConfig::mechanisms) are configured.
     Auth(AuthToken),
+    /// Shall something else be done than a session does? Asked where [`Questions::OVERRIDE`] is, in front of every other question.
+    Override(OverrideToken),
 }
 
 impl Question {
     /// Refuses what was asked about for now, as the session does when it gets no answer: with 451 4.3.0; a connection and EHLO with
-    /// 421 4.3.2, which closes; VRFY and EXPN are told 252, that nothing was verified, ETRN 458, and AUTH 454 4.7.0.
+    /// 421 4.3.2, which closes; VRFY and EXPN are told 252, that nothing was verified, ETRN 458, and AUTH 454 4.7.0. Nothing is overridden.
     pub fn defer(self) -> Answer {
         match self {
             Self::Connect(token) => token.defer(replies::UNAVAILABLE),
@@ -95,6 +101,7 @@ impl Question {
             Self::Expn(token) => token.accept(),
             Self::Etrn(token) => token.defer(replies::CANNOT_QUEUE),
             Self::Auth(token) => token.defer(replies::AUTH_UNAVAILABLE),
+            Self::Override(token) => token.proceed(),
         }
     }
 }
@@ -118,6 +125,7 @@ pub(crate) enum Verdict {
     Challenge(Vec<u8>),
     /// Who the client is.
     Identity(Box<str>),
+    Override(Box<Override>),
 }
 
 impl fmt::Debug for Verdict {
@@ -130,6 +138,7 @@ impl fmt::Debug for Verdict {
             Self::Each(answers) => f.debug_tuple("Each").field(answers).finish(),
             Self::Challenge(octets) => write!(f, "Challenge({} octets)", octets.len()),
             Self::Identity(_) => f.write_str("Identity(..)"),
+            Self::Override(other) => f.debug_tuple("Override").field(other).finish(),
         }
     }
 }
@@ -261,7 +270,7 @@ impl CommitToken {
     /// [LMTP](crate::Protocol::Lmtp) (RFC 2033 §4.2). One that is missing is 451 4.3.0, and those beyond the last recipient are left out.
     /// Replies of another class than an answer needs are replaced as by the other methods; behind a 421 among them the session closes.
     ///
-    /// SMTP has one reply for all: there it is the first one that does not accept, or else the first. So no recipient is lost, but those
+    /// SMTP has one reply for all: there it is the first one that does not accept, a missing one included, or else the first. So no recipient is lost, but those
     /// that had accepted get the message once more when the client tries again: an application that can have part of a message fail speaks
     /// LMTP, or reports the failure itself and accepts.
     pub fn per_recipient(self, answers: Vec<RecipientAnswer>) -> Answer {
@@ -393,4 +402,6 @@ pub enum Pending<'s> {
         /// Whether the exchange begins; one that was under way is over then.
         begins: bool,
     },
+    /// Whatever comes next.
+    Override(Moment<'s>),
 }

@@ -22,7 +22,9 @@ replies! {
     START_TLS = 220 (2, 0, 0) "Ready to start TLS";
     UNAVAILABLE = 421 (4, 3, 2) "Service not available, try again later";
     SHUTTING_DOWN = 421 (4, 3, 2) "Shutting down, try again later";
+    OVERLOAD = 421 (4, 3, 2) "Short of memory, try again later";
     IDLE = 421 (4, 4, 2) "Idle for too long, closing";
+    SESSION_OVER = 421 (4, 4, 2) "Session has lasted for too long; go on over another connection";
     BODY_STALLED = 421 (4, 4, 2) "Message stopped coming, closing";
     SINK_STALLED = 421 (4, 3, 0) "Message could not be stored in time, try again later";
     TOO_MANY_ERRORS = 421 (4, 7, 0) "Too many errors, closing";

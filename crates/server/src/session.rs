@@ -1,24 +1,34 @@
-//! The session: phases, time, and the contract with the driver. What commands do is in `commands`, what answers do in `answers`.
+//! The session: time, and the contract with the driver. What commands do is in `commands`, what answers do in `answers`, how it ends in
+//! `ending`.
 
 mod answers;
 mod auth;
 mod body;
 mod commands;
+mod ending;
+mod overriding;
+mod phase;
+mod queue;
+mod time;
 mod tls;
 
 use crate::auth::Exchange;
 use crate::config::{Config, Peer, Protocol};
+use crate::count::CommandCounts;
 use crate::envelope::{Envelope, EnvelopeView};
-use crate::event::{AbortReason, CloseReason, Event, Reason, Shutdown, Step};
+use crate::event::{Event, Reason, Step};
 use crate::limits::{Domains, Temper, deadline};
 use crate::output::Output;
+use crate::overriding::Override;
 use crate::question::{ConnectToken, Question, Questions, Token};
 use crate::received::ReceivedCount;
-use crate::replies;
 use crate::table::State;
 use crate::tls::TlsInfo;
 use body::{Normalizer, Source};
 use ehlo_codec::{DataDecoder, LineCheck, LineFramer, Reply, ReplyCode};
+use overriding::Spot;
+use phase::{Asked, Kind, Phase, Subject};
+use queue::Queue;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,6 +83,10 @@ pub struct Session {
     transactions: u32,
     domains: Domains,
     deadline: (Instant, Reason),
+    /// When the connection was made.
+    begun: Instant,
+    /// The server is nearly full.
+    stressed: bool,
     /// When replies that wait must have moved.
     flush: Option<Instant>,
     /// Octets of the current message.
@@ -86,6 +100,8 @@ pub struct Session {
     /// A message was begun, and neither answered nor given up.
     message: bool,
     shutdown: bool,
+    /// It is because of the server's memory.
+    overload: bool,
     /// The peer has closed its side while a message was being committed.
     ended: bool,
     /// The greeting was 521: the host never takes mail (RFC 7504 §3).
@@ -96,58 +112,10 @@ pub struct Session {
     exchange: Option<Box<Exchange>>,
     /// There was no greeting yet: the connection begins with a handshake.
     greeting_due: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The application has yet to say whether there is a greeting.
-    Connecting,
-    Command(State),
-    /// An AUTH exchange is under way: the client's next line is a response (RFC 4954 §4).
-    Authenticating,
-    /// The driver is to do a TLS handshake, once the output is written.
-    Handshaking,
-    /// A message, or a chunk of one, is coming.
-    Body,
-    /// The rest of a message or chunk that was refused is coming; its reply waits for the true end. There may be none to give.
-    Refusing(Option<Reply>),
-    /// A message is complete, and the application has to say that it is safe.
-    Committing,
-    /// The last reply is on its way.
-    Closing(CloseReason),
-    Closed,
-}
-
-/// An open question.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    sequence: u32,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Connect,
-    Hello { extended: bool },
-    Mail,
-    Rcpt,
-    Data,
-    Commit,
-    Vrfy,
-    Expn,
-    Etrn,
-    Auth,
-}
-
-/// The argument that a question is about: kept as text, read again when somebody looks.
-#[derive(Clone, Default)]
-struct Subject(Vec<u8>);
-
-impl std::fmt::Debug for Subject {
-    /// Not what the peer has said: it may be a credential.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Subject({} octets)", self.0.len())
-    }
+    /// What the application wants said in place of the next reply.
+    overriding: Option<Box<Override>>,
+    /// That was said, and is the last word.
+    leaving: bool,
 }
 
 impl Session {
@@ -174,20 +142,25 @@ impl Session {
             transactions: 0,
             domains: Domains::default(),
             deadline: (deadline(now, config.timeouts.answer), Reason::Answer),
+            begun: now,
+            stressed: false,
             flush: None,
             size: 0,
             refused: 0,
             received: ReceivedCount::new(),
             paused: false,
-            pace: body::Pace::begin(now),
+            pace: body::Pace::begin(now, 0),
             message: false,
             shutdown: false,
+            overload: false,
             ended: false,
             takes_no_mail: false,
             tls: None,
             tls_available: true,
             exchange: None,
             greeting_due: peer.implicit_tls,
+            overriding: None,
+            leaving: false,
             config,
         };
         session.framer = session.new_framer();
@@ -199,10 +172,19 @@ impl Session {
         session
     }
 
-    /// Greets, or asks whether to.
+    /// Greets, or asks before.
     fn begin(&mut self, now: Instant) {
+        self.phase = Phase::Connecting;
+        if self.asks_override() {
+            self.ask_override(now, Spot::Greeting);
+        } else {
+            self.ask_or_greet(now);
+        }
+    }
+
+    /// Greets, or asks whether to.
+    fn ask_or_greet(&mut self, now: Instant) {
         if self.config.questions.contains(Questions::CONNECT) {
-            self.phase = Phase::Connecting;
             let token = self.ask(now, Kind::Connect);
             self.events.push(Event::Ask(Question::Connect(ConnectToken(token))));
         } else {
@@ -213,16 +195,17 @@ impl Session {
     /// Takes bytes from the peer. Gives how many were used and what happened; call again with the rest until there is no event.
     pub fn handle_input<'i>(&mut self, now: Instant, input: &'i [u8]) -> Step<'i> {
         let mut used = 0;
+        let mut commands = CommandCounts::default();
         loop {
             if let Some(event) = self.events.pop() {
-                return Step { used, event: Some(event) };
+                return Step { used, event: Some(event), commands };
             }
             if used < input.len() && self.phase == Phase::Handshaking {
                 self.clear_behind_starttls(now);
                 continue;
             }
             if !self.wants_input() || (used == input.len() && !self.has_whole_chunk()) {
-                return Step { used, event: None };
+                return Step { used, event: None, commands };
             }
             let rest = &input[used..];
             match self.phase {
@@ -230,88 +213,11 @@ impl Session {
                     let (length, piece) = self.handle_body(now, rest);
                     used += length;
                     if let Some(piece) = piece {
-                        return Step { used, event: Some(Event::Body(piece)) };
+                        return Step { used, event: Some(Event::Body(piece)), commands };
                     }
                 }
-                _ => used += self.handle_line(now, rest),
+                _ => used += self.handle_line(now, rest, &mut commands),
             }
-        }
-    }
-
-    /// The peer has closed its side: no byte will come behind those that were given.
-    ///
-    /// A message that is not complete is aborted, at whatever chunk it is. One that is complete is still committed, and its reply offered to
-    /// the peer, who may have closed one direction only.
-    pub fn handle_eof(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Closed => {}
-            Phase::Closing(_) => self.settle(),
-            Phase::Committing => self.ended = true,
-            Phase::Body if self.has_whole_message() => self.ended = true,
-            Phase::Handshaking => self.finish(CloseReason::Disconnected),
-            _ => {
-                self.asked = None;
-                self.abort(AbortReason::Disconnected);
-                self.close(now, CloseReason::Disconnected);
-            }
-        }
-    }
-
-    /// The connection is broken: nothing can be read or written any more.
-    pub fn handle_reset(&mut self, _now: Instant) {
-        self.asked = None;
-        self.abort(AbortReason::Disconnected);
-        self.finish(CloseReason::Disconnected);
-    }
-
-    /// Tells that time has passed. Does nothing before the deadline.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        if self.flush.is_some_and(|at| at <= now) {
-            self.asked = None;
-            self.abort(AbortReason::TimedOut(Reason::Flush));
-            return self.finish(CloseReason::TimedOut(Reason::Flush));
-        }
-        let (at, reason) = self.deadline;
-        if at > now {
-            return;
-        }
-        match reason {
-            Reason::Flush => {}
-            Reason::Command => {
-                self.abort(AbortReason::TimedOut(reason));
-                self.close_with(now, &replies::IDLE, CloseReason::TimedOut(reason));
-            }
-            Reason::Body => {
-                self.abort(AbortReason::TimedOut(reason));
-                self.close_with(now, &replies::BODY_STALLED, CloseReason::TimedOut(reason));
-            }
-            Reason::Sink => {
-                self.abort(AbortReason::TimedOut(reason));
-                self.close_with(now, &replies::SINK_STALLED, CloseReason::TimedOut(reason));
-            }
-            Reason::Answer | Reason::Commit => self.answer_late(now, reason),
-            // A reply in clear would be no record of TLS.
-            Reason::Handshake => self.finish(CloseReason::TimedOut(reason)),
-        }
-    }
-
-    /// Shuts the session down: 421, and the end.
-    pub fn shutdown(&mut self, now: Instant, how: Shutdown) {
-        self.shutdown = true;
-        if matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
-            return;
-        }
-        if how == Shutdown::Now && self.phase == Phase::Handshaking {
-            self.finish(CloseReason::Shutdown);
-        } else if how == Shutdown::Now {
-            self.asked = None;
-            self.abort(AbortReason::Disconnected);
-            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
-        } else {
-            self.shutdown_if_asked(now);
         }
     }
 
@@ -320,7 +226,7 @@ impl Session {
         if matches!(self.phase, Phase::Body) && !self.paused {
             self.paused = true;
             self.pace.paused_at = now;
-            self.deadline = (deadline(now, self.config.timeouts.sink), Reason::Sink);
+            self.deadline = (deadline(now, self.patience(|t| t.sink)), Reason::Sink);
         }
     }
 
@@ -331,6 +237,7 @@ impl Session {
         self.unpause(now);
         if paused && self.phase == Phase::Body {
             self.deadline = (self.body_deadline(now), Reason::Body);
+            self.end_if_over(now);
         }
     }
 
@@ -339,7 +246,7 @@ impl Session {
         self.events.pop()
     }
 
-    /// Replies to write now.
+    /// Replies to write now; none when closed.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.bytes()
@@ -352,22 +259,10 @@ impl Session {
         if self.output.is_empty() {
             self.flush = None;
         } else if n > 0 {
-            self.flush = Some(deadline(now, self.config.timeouts.flush));
+            self.flush = Some(deadline(now, self.patience(|t| t.flush)));
         }
         if matches!(self.phase, Phase::Closing(_)) {
             self.settle();
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest, and what for. `None` only when closed.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        let (at, reason) = self.deadline;
-        match (&self.phase, self.flush) {
-            (Phase::Closed, _) => None,
-            (Phase::Closing(_), Some(flush)) => Some((flush, Reason::Flush)),
-            (_, Some(flush)) if flush <= at => Some((flush, Reason::Flush)),
-            _ => Some((at, reason)),
         }
     }
 
@@ -394,6 +289,25 @@ impl Session {
         self.framer.held()
     }
 
+    /// Octets of memory that the peer has made the session take, about: of a partial line, the addresses of a transaction, replies that
+    /// were not read, and an AUTH exchange. What every session takes is not in it.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let exchange = self.exchange.as_ref().map_or(0, |exchange| exchange.memory());
+        self.framer.held()
+            + self.output.memory()
+            + self.envelope.memory()
+            + self.subject.0.capacity()
+            + self.domains.memory()
+            + exchange
+    }
+
+    /// When the connection was made.
+    #[must_use]
+    pub const fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub const fn peer(&self) -> Peer {
@@ -411,132 +325,53 @@ impl Session {
         let text = format!("{} {protocol}", self.config.hostname);
         // A hostname fits a line and is printable; it was checked when the configuration was made.
         let greeting = Reply::new(ReplyCode::READY, None, text).unwrap_or(Reply::fixed(220, None, "Ready"));
-        self.output.push_plain(&greeting);
+        self.reply_plain(now, &greeting);
         self.enter(now, State::Greeted);
-        self.note_output(now);
     }
 
     /// Waits for a command.
     fn enter(&mut self, now: Instant, state: State) {
         self.phase = Phase::Command(state);
-        self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
+        self.deadline = (deadline(now, self.patience(|t| t.command)), Reason::Command);
     }
 
     /// Waits for a line of an AUTH exchange.
     fn await_response(&mut self, now: Instant) {
         self.phase = Phase::Authenticating;
-        self.deadline = (deadline(now, self.config.timeouts.command), Reason::Command);
+        self.deadline = (deadline(now, self.patience(|t| t.command)), Reason::Command);
     }
 
     fn ask(&mut self, now: Instant, kind: Kind) -> Token {
         self.sequence = self.sequence.wrapping_add(1);
         self.asked = Some(Asked { sequence: self.sequence, kind });
-        let timeouts = &self.config.timeouts;
         self.deadline = match kind {
-            Kind::Commit => (deadline(now, timeouts.commit), Reason::Commit),
-            _ => (deadline(now, timeouts.answer), Reason::Answer),
+            Kind::Commit => (deadline(now, self.patience(|t| t.commit)), Reason::Commit),
+            Kind::Override(_) => (deadline(now, self.patience(|t| t.override_answer)), Reason::Answer),
+            _ => (deadline(now, self.patience(|t| t.answer)), Reason::Answer),
         };
         Token { session: self.peer.id, sequence: self.sequence }
     }
 
     fn reply(&mut self, now: Instant, reply: &Reply) {
+        if self.overriding.is_some() {
+            return self.reply_overridden(now, reply, true, 1);
+        }
         self.output.push(reply);
         self.note_output(now);
     }
 
     /// Replies without an enhanced code.
     fn reply_plain(&mut self, now: Instant, reply: &Reply) {
+        if self.overriding.is_some() {
+            return self.reply_overridden(now, reply, false, 1);
+        }
         self.output.push_plain(reply);
         self.note_output(now);
     }
 
     fn note_output(&mut self, now: Instant) {
         if self.flush.is_none() {
-            self.flush = Some(deadline(now, self.config.timeouts.flush));
+            self.flush = Some(deadline(now, self.patience(|t| t.flush)));
         }
-    }
-
-    /// The message that is coming, if one is, will not be committed.
-    fn abort(&mut self, reason: AbortReason) {
-        if std::mem::take(&mut self.message) {
-            self.events.push(Event::BodyAborted(reason));
-        }
-    }
-
-    fn shutdown_if_asked(&mut self, now: Instant) {
-        let at_boundary = match self.phase {
-            // Between two chunks a message is on its way.
-            Phase::Command(state) => state != State::Chunks,
-            Phase::Authenticating => true,
-            _ => false,
-        } && self.asked.is_none();
-        if self.shutdown && at_boundary {
-            self.close_with(now, &replies::SHUTTING_DOWN, CloseReason::Shutdown);
-        }
-    }
-
-    fn close_with(&mut self, now: Instant, reply: &Reply, reason: CloseReason) {
-        // A greeting has no enhanced code (RFC 2034 §4).
-        if self.phase == Phase::Connecting {
-            self.reply_plain(now, reply);
-        } else {
-            self.reply(now, reply);
-        }
-        self.close(now, reason);
-    }
-
-    /// Closes once the output is written.
-    fn close(&mut self, now: Instant, reason: CloseReason) {
-        self.asked = None;
-        self.abort(AbortReason::Disconnected);
-        self.phase = Phase::Closing(reason);
-        self.exchange = None;
-        self.envelope.clear();
-        self.deadline = (deadline(now, self.config.timeouts.flush), Reason::Flush);
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        if let Phase::Closing(reason) = self.phase
-            && self.output.is_empty()
-        {
-            self.finish(reason);
-        }
-    }
-
-    fn finish(&mut self, reason: CloseReason) {
-        if self.phase != Phase::Closed {
-            self.abort(AbortReason::Disconnected);
-            self.phase = Phase::Closed;
-            self.flush = None;
-            self.exchange = None;
-            self.events.push(Event::Closed(reason));
-        }
-    }
-}
-
-/// The events that one call can cause.
-#[derive(Debug, Default)]
-struct Queue {
-    events: [Option<Event<'static>>; 3],
-    first: usize,
-    length: usize,
-}
-
-impl Queue {
-    fn push(&mut self, event: Event<'static>) {
-        debug_assert!(self.length < self.events.len(), "a call causes few events");
-        self.events[(self.first + self.length) % 3] = Some(event);
-        self.length = (self.length + 1).min(3);
-    }
-
-    fn pop(&mut self) -> Option<Event<'static>> {
-        if self.length == 0 {
-            return None;
-        }
-        let event = self.events[self.first].take();
-        self.first = (self.first + 1) % 3;
-        self.length -= 1;
-        event
     }
 }

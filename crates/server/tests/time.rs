@@ -59,10 +59,81 @@ fn a_wait_without_end_is_a_deadline_far_away() {
     let (mut session, now) = session(|config| {
         config.timeouts.command = Duration::MAX;
         config.timeouts.flush = Duration::MAX;
+        config.timeouts.session = Duration::MAX;
     });
     session.output_sent(now, session.output().len());
     let (at, _) = session.poll_timeout().expect("an open session always has a deadline");
     assert!(at > now + 1000 * MINUTE);
+}
+
+/// Gives a session these bytes, cut to pieces, has it take each message, and reads what it says.
+fn give(session: &mut Session, now: Instant, bytes: &[u8], piece: usize) {
+    for mut rest in bytes.chunks(piece) {
+        loop {
+            let step = session.handle_input(now, rest);
+            rest = &rest[step.used..];
+            match step.event {
+                Some(Event::Ask(ehlo_server::Question::Commit(token))) => session.resolve(now, token.accept()).unwrap(),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        assert!(rest.is_empty());
+    }
+    session.output_sent(now, session.output().len());
+}
+
+#[test]
+fn how_a_message_is_cut_does_not_change_how_long_the_rest_of_it_may_take() {
+    let deadline = |piece| {
+        let (mut session, now) = session(|config| config.timeouts.slow_body = MINUTE);
+        give(&mut session, now, b"HELO c.test\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<b@mx.test>\r\nDATA\r\n", 100);
+        give(&mut session, now, &[b'x'; 1000], piece);
+        session.poll_timeout().unwrap().0 - now
+    };
+    // 100 octets a second.
+    assert_eq!([1, 7, 100, 1000].map(deadline), [MINUTE + Duration::from_secs(10); 4]);
+}
+
+#[test]
+fn a_chunk_that_is_part_of_no_message_has_time_of_its_own() {
+    let opening: [&[u8]; 3] = [
+        b"HELO c.test\r\n",
+        b"HELO c.test\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<b@mx.test>\r\nBDAT 1 LAST\r\nx",
+        // This one is part of a message, but of one that is too large to begin.
+        b"HELO c.test\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<b@mx.test>\r\n",
+    ];
+    for opening in opening {
+        let (mut session, now) = session(|config| config.limits.message_size = 20);
+        give(&mut session, now, opening, 1000);
+        let mut later = now;
+        for _ in 0..20 {
+            later += MINUTE;
+            give(&mut session, later, b"NOOP\r\n", 6);
+        }
+        give(&mut session, later, b"BDAT 30\r\nx", 100);
+        assert_eq!(session.poll_timeout(), Some((later + 5 * MINUTE, Reason::Body)), "{}", opening.escape_ascii());
+    }
+}
+
+#[test]
+fn a_session_that_is_over_has_nothing_left_to_write() {
+    let ends: [fn(&mut Session, Instant); 3] = [
+        |session, now| session.handle_reset(now),
+        |session, _| session.handle_timeout(session.poll_timeout().unwrap().0),
+        |session, now| session.handle_tls_failed(now),
+    ];
+    for end in ends {
+        // More than the output holds at a time.
+        let (mut session, now) = session(|config| config.set_help_text(&"a line\n".repeat(2000)).unwrap());
+        assert_eq!(session.handle_input(now, b"HELP\r\n").used, 6);
+        assert!(session.output().len() > 4000);
+        end(&mut session, now);
+        assert!(matches!(session.poll_event(), Some(Event::Closed(_))));
+        assert!(session.output().is_empty());
+        session.output_sent(now, 0);
+        assert!(session.output().is_empty() && session.poll_timeout().is_none());
+    }
 }
 
 #[test]

@@ -3,8 +3,16 @@
 //! It knows nothing of the session. It looks at one byte after the other, cuts lines at CRLF and a message at CRLF `.` CRLF, the slow way,
 //! and keeps the envelope by itself. Only the grammar of an address is the codec's.
 
+mod auth;
+mod message;
+mod replies;
+
+pub(crate) use auth::Exchange;
 use ehlo_codec::codes::{ReplyCode, Stage, Verb};
-use ehlo_codec::{BodyType, Command, CommandLine, ReplyClass};
+use ehlo_codec::{BodyType, Command, CommandLine};
+use ehlo_server::{BareLineEnds, TlsMode};
+pub(crate) use message::{Message, normalized, unstuffed};
+use std::collections::VecDeque;
 
 /// The envelope of a message: who sends it, and who gets it, each as `<...>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,23 +26,23 @@ pub(crate) struct Envelope {
 pub(crate) struct Shape {
     /// Octets of a command line, CRLF included.
     pub(crate) line_limit: usize,
-    /// A message with a bare CR or LF may be taken.
-    pub(crate) lenient: bool,
+    /// What becomes of a message with a bare CR or LF.
+    pub(crate) line_ends: BareLineEnds,
+    /// Octets of a message.
+    pub(crate) message_size: u64,
+    /// `Received:` fields of a message.
+    pub(crate) received: Option<u32>,
     /// MAIL is for those only who have authenticated.
     pub(crate) needs_identity: bool,
+    /// Octets of a response in an AUTH exchange, CRLF included.
+    pub(crate) auth_line: usize,
+    /// Exchanges that may fail.
+    pub(crate) auth_failures: u32,
+    pub(crate) tls: TlsMode,
     /// BDAT is known.
     pub(crate) chunks: bool,
     /// LMTP is spoken.
     pub(crate) lmtp: bool,
-}
-
-/// A message that came whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    /// With the dots taken out.
-    pub(crate) body: Vec<u8>,
-    /// It has a CR or an LF that stands alone.
-    pub(crate) bare: bool,
 }
 
 /// What one reply has to answer.
@@ -55,6 +63,10 @@ enum Says {
     Rcpt(String),
     Rset,
     Noop,
+    /// AUTH with this mechanism, and with this initial response if there was one.
+    Auth(String, Option<Vec<u8>>),
+    /// A line of an exchange.
+    Response(Vec<u8>),
     /// BDAT that cannot be read.
     Astray,
     /// The end of what DATA began.
@@ -93,7 +105,8 @@ pub(crate) struct Dialogue {
     /// Replies that the next of them gets besides the one that is to come: under LMTP a message has one for each recipient.
     more: usize,
     replies: Vec<ReplyCode>,
-    /// Of the reply that is being written.
+    /// Of the reply that is being written: the lines before this one, and this one.
+    reply_lines: Vec<Vec<u8>>,
     reply_line: Vec<u8>,
     /// A line of the reply came, and more are to come, with this code.
     within: Option<ReplyCode>,
@@ -106,12 +119,29 @@ pub(crate) struct Dialogue {
     /// A chunk was refused: nothing but RSET or EHLO begins anew.
     failed: bool,
     binary: bool,
-    /// The application has said that the message is safe, and the peer was not told yet.
-    committed: bool,
+    /// What the application has said of the message, and the peer was not told yet: one reply, or one for each recipient.
+    decided: Option<VecDeque<ReplyCode>>,
+    /// One of these was 421.
+    leaves: bool,
+    /// The sink has failed, or nobody has decided in time: reasons for a session to refuse a message by itself.
+    not_stored: bool,
+    undecided: bool,
     shape: Shape,
     /// The application knows who the client is, and the client was not told yet.
     granted: bool,
     pub(crate) identified: bool,
+    /// The mechanism of the exchange that is under way.
+    mechanism: Option<String>,
+    /// The application goes on with this, and the client was not told yet.
+    challenge: Option<Vec<u8>>,
+    auth_failures: u32,
+    /// What the last reply to EHLO offers, if nobody has looked at it yet.
+    pub(crate) offered: Option<Vec<String>>,
+    /// Nothing may be said before the handshake is over.
+    handshaking: bool,
+    inside: bool,
+    /// The driver can do handshakes.
+    pub(crate) tls_available: bool,
     /// Nothing but 421 may come.
     hopeless: bool,
     /// 221 or 421 came: nothing else will.
@@ -119,7 +149,7 @@ pub(crate) struct Dialogue {
 }
 
 impl Dialogue {
-    pub(crate) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape, implicit_tls: bool) -> Self {
         Self {
             mode: Mode::Lines,
             held: Vec::new(),
@@ -127,6 +157,7 @@ impl Dialogue {
             answered: 0,
             more: 0,
             replies: Vec::new(),
+            reply_lines: Vec::new(),
             reply_line: Vec::new(),
             within: None,
             greeted: false,
@@ -135,10 +166,20 @@ impl Dialogue {
             chunks: None,
             failed: false,
             binary: false,
-            committed: false,
+            decided: None,
+            leaves: false,
+            not_stored: false,
+            undecided: false,
             shape,
             granted: false,
             identified: false,
+            mechanism: None,
+            challenge: None,
+            auth_failures: 0,
+            offered: None,
+            handshaking: implicit_tls,
+            inside: false,
+            tls_available: true,
             hopeless: false,
             over: false,
         }
@@ -165,7 +206,7 @@ impl Dialogue {
                     if self.held.ends_with(b"\r\n.\r\n") || self.held == b".\r\n" {
                         self.mode = Mode::Lines;
                         let raw = std::mem::take(&mut self.held);
-                        let message = Message::read(&raw[..raw.len() - 3], self.binary);
+                        let message = Message::new(unstuffed(&raw[..raw.len() - 3]), self.binary, &self.shape);
                         self.owe(Stage::DataEnd, Says::Message(message));
                     }
                     continue;
@@ -177,7 +218,8 @@ impl Dialogue {
                 Mode::Chunk { .. } => unreachable!("chunks have no lines"),
                 Mode::Response if after_cr => {
                     self.mode = Mode::Lines;
-                    self.owe(Stage::AuthResponse, Says::Other);
+                    let line = self.held[..self.held.len() - 2].to_vec();
+                    self.owe(Stage::AuthResponse, Says::Response(line));
                 }
                 Mode::Response => {
                     self.mode = Mode::Tail;
@@ -217,6 +259,7 @@ impl Dialogue {
             }
             Ok(Command::Rcpt { to, .. }) => Says::Rcpt(to.to_string()),
             Ok(Command::Rset) => Says::Rset,
+            Ok(Command::Auth { .. }) => auth::initial(line),
             Ok(Command::Noop(_)) if line.len() + 2 <= self.shape.line_limit => Says::Noop,
             _ => Says::Other,
         };
@@ -234,9 +277,8 @@ impl Dialogue {
         match &self.owed.get(self.answered)?.says {
             Says::Message(message) => Some(message.clone()),
             Says::Chunk { octets, last: true } => {
-                let body = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
-                let bare = !self.binary && has_bare(&body);
-                Some(Message { body, bare })
+                let text = [self.chunks.as_deref().unwrap_or_default(), octets].concat();
+                Some(Message::new(text, self.binary, &self.shape))
             }
             _ => None,
         }
@@ -257,27 +299,23 @@ impl Dialogue {
     fn end_transaction(&mut self) {
         self.envelope = Envelope::default();
         (self.chunks, self.failed, self.binary) = (None, false, false);
+        (self.not_stored, self.undecided) = (false, false);
     }
 
     fn owe(&mut self, stage: Stage, says: Says) {
         self.owed.push(Owed { stage, says });
     }
 
-    /// The application has said that the message is safe.
-    pub(crate) fn committed(&mut self) {
-        assert!(!self.committed, "two commits for one message");
-        self.committed = true;
-    }
-
-    /// The application has said who the client is.
-    pub(crate) fn granted(&mut self) {
-        assert!(!self.identified, "a second identity");
-        self.granted = true;
+    /// The application has decided on the message: these are the replies to it.
+    pub(crate) fn decided(&mut self, replies: Vec<ReplyCode>) {
+        assert!(self.decided.is_none(), "two decisions on one message");
+        self.decided = Some(replies.into());
     }
 
     /// The handshake of TLS is done: nothing that was said before it counts (RFC 3207 §4.2).
     pub(crate) fn inside_tls(&mut self) {
         (self.greeted, self.identified) = (false, false);
+        (self.handshaking, self.inside) = (false, true);
         self.end_transaction();
         assert!(self.held.is_empty(), "a line in clear is left");
     }
@@ -286,152 +324,23 @@ impl Dialogue {
     pub(crate) fn retracted(&mut self) {
         let code = self.replies.pop().expect("a reply was given");
         assert_eq!(code, ReplyCode::READY, "only 220 to STARTTLS may be taken back");
+        self.handshaking = false;
         self.answered -= 1;
     }
 
-    /// The session put out these bytes.
-    pub(crate) fn written(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.reply_line.push(byte);
-            if !self.reply_line.ends_with(b"\r\n") {
-                continue;
-            }
-            let line = std::mem::take(&mut self.reply_line);
-            let digits = line[..3].try_into().ok().and_then(ReplyCode::from_digits);
-            let code = digits.unwrap_or_else(|| panic!("no reply: {}", line.escape_ascii()));
-            // RFC 4954 §4: challenges are longer than other replies.
-            let most = if code == ReplyCode::AUTH_CHALLENGE { 12_288 + 6 } else { 512 };
-            assert!(line.len() <= most, "a reply line of {} octets", line.len());
-            assert!(self.within.is_none_or(|within| within == code), "two codes in one reply");
-            match line[3] {
-                b' ' => {
-                    self.within = None;
-                    self.replied(code);
-                }
-                b'-' => self.within = Some(code),
-                _ => panic!("no reply: {}", line.escape_ascii()),
-            }
-        }
+    /// The sink of the message has failed.
+    pub(crate) const fn not_stored(&mut self) {
+        self.not_stored = true;
     }
 
-    fn replied(&mut self, code: ReplyCode) {
-        assert!(!self.over, "{code} behind the last reply");
-        self.pass_silent();
-        let closing = code == ReplyCode::SERVICE_NOT_AVAILABLE;
-        let at = self.answered;
-        self.replies.push(code);
-        // A response without end gets its 500 when it is given up, and then 421.
-        assert!(closing || !self.hopeless, "{code} where only 421 may come");
-        if at == self.owed.len() && self.mode == Mode::Response && code == ReplyCode::SYNTAX_ERROR {
-            self.hopeless = true;
-            self.owe(Stage::AuthResponse, Says::Fault);
-        }
-        let Some(owed) = self.owed.get_mut(at) else {
-            // RFC 5321 §3.8: a server that gives up says 421, asked or not.
-            assert!(closing, "{code} answers nothing");
-            self.over = true;
-            return;
-        };
-        let stage = owed.stage;
-        let message = matches!(owed.says, Says::Message(_) | Says::Chunk { last: true, .. });
-        if message && self.shape.lmtp && self.more == 0 {
-            self.more = self.envelope.to.len();
-        }
-        self.more = self.more.saturating_sub(1);
-        if closing {
-            // A 421 may be repeated for each recipient, but nothing else follows it.
-            self.hopeless = true;
-            // What was committed is told by 250 and nothing else.
-            assert!(!self.committed, "a message is safe, and the peer is told that it is not");
-            self.over = self.more == 0;
-            return;
-        }
-        assert_eq!(code == ReplyCode::AUTHENTICATED, std::mem::take(&mut self.granted), "{code} to {stage:?}");
-        let fault = matches!(owed.says, Says::Fault) && matches!(code.get(), 500 | 501);
-        assert!(fault || stage.permits(code), "{code} is no reply to {stage:?}");
-        if self.more > 0 {
-            let yes = code.class() == ReplyClass::Completion;
-            assert_eq!(yes, self.committed, "{code} for one of the recipients");
-            return;
-        }
-        self.answered += 1;
-        let says = std::mem::replace(&mut owed.says, Says::Other);
-        self.over = stage == Stage::Verb(Verb::Quit) && code.class() == ReplyClass::Completion;
-        self.moved(stage, says, code);
+    /// The question about the message is over without an answer.
+    pub(crate) const fn undecided(&mut self) {
+        self.undecided = true;
     }
 
-    /// What a reply changes, and whether it may have come at all.
-    fn moved(&mut self, stage: Stage, says: Says, code: ReplyCode) {
-        let yes = code.class() == ReplyClass::Completion;
-        let sender = self.envelope.from.is_some();
-        match says {
-            Says::Astray => self.over = true,
-            Says::Fault => assert!(!yes, "{code} for what is no line"),
-            Says::Hello if yes => {
-                assert!(!self.refused, "a session that was refused is greeted");
-                self.greeted = true;
-                self.end_transaction();
-            }
-            Says::Mail(from, binary) if yes => {
-                self.binary = binary;
-                assert!(self.identified || !self.shape.needs_identity, "MAIL is taken of nobody");
-                assert!(self.greeted && !sender, "MAIL out of sequence is taken");
-                self.envelope.from = Some(from);
-            }
-            Says::Rcpt(to) if yes => {
-                assert!(sender && self.chunks.is_none() && !self.failed, "RCPT out of sequence is taken");
-                self.envelope.to.push(to);
-            }
-            Says::Rset if yes => self.end_transaction(),
-            Says::Noop => assert!(yes || self.refused, "{code} to NOOP"),
-            Says::Message(message) => self.message_answered(message.bare, code),
-            Says::Chunk { octets, last } => {
-                // Out of sequence it is read over, and nothing else changes.
-                if self.envelope.to.is_empty() || (self.failed && !last) {
-                    assert!(!yes, "a chunk out of sequence is taken");
-                    return;
-                }
-                assert!(!yes || !self.failed, "a chunk is taken behind one that was refused");
-                let body = self.chunks.get_or_insert_default();
-                body.extend_from_slice(&octets);
-                if last {
-                    let bare = !self.binary && has_bare(body);
-                    self.message_answered(bare, code);
-                } else if !yes {
-                    (self.chunks, self.failed) = (None, true);
-                }
-            }
-            _ if code == ReplyCode::AUTH_CHALLENGE => {
-                assert!(self.held.is_empty(), "334 comes late");
-                assert!(matches!(stage, Stage::Verb(Verb::Auth) | Stage::AuthResponse), "334 to {stage:?}");
-                self.mode = Mode::Response;
-            }
-            _ if code == ReplyCode::AUTHENTICATED => {
-                assert!(self.greeted && !sender, "AUTH out of sequence is taken");
-                self.identified = true;
-            }
-            _ if stage == Stage::Connect => self.refused = !yes,
-            _ if stage == Stage::Verb(Verb::Data) && code == ReplyCode::START_MAIL_INPUT => {
-                assert!(!self.envelope.to.is_empty(), "354 without a recipient");
-                assert!(self.chunks.is_none() && !self.failed && !self.binary, "354 out of sequence");
-                assert!(self.held.is_empty(), "354 comes late");
-                self.mode = Mode::Body;
-            }
-            // What these do is modelled above: a command that was not understood may not have done it.
-            _ => {
-                let moves = [Verb::Ehlo, Verb::Helo, Verb::Mail, Verb::Rcpt, Verb::Rset].map(Stage::Verb);
-                assert!(!yes || !moves.contains(&stage), "{code} to a malformed {stage:?}");
-            }
-        }
-    }
-
-    fn message_answered(&mut self, bare: bool, code: ReplyCode) {
-        let yes = code.class() == ReplyClass::Completion;
-        assert!(!yes || !bare || self.shape.lenient, "a message with a bare CR or LF is taken");
-        assert!(!yes || self.committed, "acknowledged before the commit");
-        assert!(yes || !self.committed, "committed and refused with {code}");
-        self.committed = false;
-        self.end_transaction();
+    /// Whether some replies to a message were given, and more of them are to come.
+    pub(crate) const fn is_answering(&self) -> bool {
+        self.more > 0 || self.decided.is_some()
     }
 
     /// Whether the last reply was given, or nothing but 421 can come.
@@ -451,28 +360,4 @@ impl Dialogue {
         let missing = owed - self.answered - usize::from(self.over && self.answered < owed);
         assert!(missing <= usize::from(may_owe_one), "{missing} of {owed} commands have no reply: {:?}", self.replies);
     }
-}
-
-impl Message {
-    /// From what stood between 354 and the last dot.
-    fn read(raw: &[u8], binary: bool) -> Self {
-        let mut body = Vec::with_capacity(raw.len());
-        for (i, &byte) in raw.iter().enumerate() {
-            let line_start = i == 0 || raw[..i].ends_with(b"\r\n");
-            if byte == b'.' && line_start {
-                continue;
-            }
-            body.push(byte);
-        }
-        Self { body, bare: !binary && has_bare(raw) }
-    }
-}
-
-/// Whether a CR or an LF stands alone.
-fn has_bare(text: &[u8]) -> bool {
-    text.iter().enumerate().any(|(i, &byte)| match byte {
-        b'\r' => text.get(i + 1) != Some(&b'\n'),
-        b'\n' => i == 0 || text[i - 1] != b'\r',
-        _ => false,
-    })
 }

@@ -14,6 +14,8 @@ pub(crate) struct Weather {
     pub(crate) long: usize,
     /// Questions answered by no or not now.
     pub(crate) refuse: usize,
+    /// Messages that are decided on for each recipient.
+    pub(crate) each: usize,
     /// Questions answered late, never, or to another session.
     pub(crate) lose: usize,
     /// Pieces of a body behind which the sink pauses.
@@ -42,7 +44,13 @@ pub(crate) enum Fault {
     Stall,
     ShutdownGraceful,
     ShutdownNow,
+    /// The server has no memory left for this session.
+    Overload,
+    /// The server is nearly full.
+    Stress,
     ClientQuits,
+    /// A record that cannot be read, inside of TLS.
+    TlsBreaks,
 }
 
 impl Weather {
@@ -52,6 +60,7 @@ impl Weather {
                 calm: true,
                 long: 0,
                 refuse: 0,
+                each: 0,
                 lose: 0,
                 pause: rng.below(20),
                 stall: 0,
@@ -60,7 +69,7 @@ impl Weather {
                 ambush_at_end: None,
             };
         }
-        const FAULTS: [Fault; 8] = [
+        const FAULTS: [Fault; 11] = [
             Fault::Reset,
             Fault::ClientDies,
             Fault::ServerDies,
@@ -68,7 +77,10 @@ impl Weather {
             Fault::Stall,
             Fault::ShutdownGraceful,
             Fault::ShutdownNow,
+            Fault::Overload,
+            Fault::Stress,
             Fault::ClientQuits,
+            Fault::TlsBreaks,
         ];
         let spells = [Duration::from_millis(20), Duration::from_secs(2), Duration::from_secs(900)];
         let within = rng.pick(&spells).as_micros() as usize;
@@ -76,6 +88,7 @@ impl Weather {
             calm: false,
             long: if rng.percent(30) { rng.below(10) } else { 0 },
             refuse: if rng.percent(60) { rng.below(40) } else { 0 },
+            each: if rng.percent(50) { rng.below(100) } else { 0 },
             lose: if rng.percent(40) { rng.below(30) } else { 0 },
             pause: rng.below(30),
             stall: rng.below(8),
@@ -191,7 +204,7 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
     config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
     config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
     if !calm {
-        if rng.percent(35) {
+        if rng.percent(40) {
             auth(&mut config, rng);
         }
         config.chunking = rng.percent(80);
@@ -217,9 +230,14 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
         if rng.percent(45) {
             config.tls = *rng.pick(&[TlsMode::StartTls, TlsMode::StartTls, TlsMode::Required]);
         }
-        if rng.percent(25) {
-            config.bare_line_ends = BareLineEnds::Keep;
-        }
+        config.bare_line_ends = *rng.pick(&[
+            BareLineEnds::Reject,
+            BareLineEnds::Reject,
+            BareLineEnds::Keep,
+            BareLineEnds::Normalize,
+            BareLineEnds::Normalize,
+        ]);
+        config.limits.received = *rng.pick(&[None, Some(0), Some(2), Limits::default().received]);
         if rng.percent(20) {
             config.limits.command_line = rng.between(60, 512);
             config.limits.discarded_line = rng.between(600, 3000);
@@ -244,8 +262,11 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
             config.timeouts.sink = seconds(rng.between(1, 60) as u64);
             config.timeouts.command = seconds(rng.between(1, 600) as u64);
             config.timeouts.body = seconds(rng.between(1, 600) as u64);
+            config.timeouts.slow_body = seconds(rng.between(1, 600) as u64);
+            config.limits.data_rate = *rng.pick(&[0, 1, 100, 5000]);
             config.timeouts.flush = seconds(rng.between(1, 600) as u64);
             config.timeouts.handshake = seconds(rng.between(1, 60) as u64);
+            config.timeouts.session = seconds(rng.between(1, 1200) as u64);
         }
     }
     config
@@ -260,9 +281,10 @@ fn auth(config: &mut ehlo_server::Config, rng: &mut Rng) {
         mechanism("LOGIN", MechanismNeeds::Nothing),
         mechanism("CRAM-MD5", MechanismNeeds::Nothing).server_first(),
         mechanism("EXTERNAL", MechanismNeeds::ClientCertificate),
+        mechanism("SCRAM-SHA-256-PLUS", MechanismNeeds::ChannelBinding),
     ];
     config.auth.allow_plaintext_auth = rng.percent(50);
     config.auth.require_auth = rng.percent(30);
     config.limits.auth_failures = rng.between(1, 5) as u32;
-    config.limits.auth_line = *rng.pick(&[100, Limits::default().auth_line]);
+    config.limits.auth_line = *rng.pick(&[102, Limits::default().auth_line]);
 }

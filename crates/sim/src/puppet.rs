@@ -6,7 +6,7 @@ mod words;
 
 use crate::rng::Rng;
 pub(crate) use answerer::Answerer;
-pub(crate) use talker::Talker;
+pub(crate) use talker::{Acknowledged, Talker};
 
 /// How a scripted peer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,18 +1,21 @@
 //! The server session under watch: driven as a driver does it, checked after every call, and recorded.
 
+mod answers;
 mod checks;
+mod pace;
 mod replay;
+mod tls;
 
+pub use answers::How;
 pub(crate) use replay::same_said;
 pub use replay::{Cut, Op, replay};
+pub use tls::Handshake;
 
 use crate::dialogue::{Dialogue, Shape};
 use crate::trace::mix;
 use ehlo_codec::Reply;
-use ehlo_server::{
-    AbortReason, Answer, BareLineEnds, CloseReason, Config, Event, Peer, Protocol, Question, Reason, ResolveError,
-    Session, Shutdown, TlsInfo,
-};
+use ehlo_server::{AbortReason, CloseReason, Config, Event, Peer, Protocol, Question, Reason, Session, Shutdown};
+use pace::Pace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,27 +31,11 @@ pub struct Stored {
     pub body: Vec<u8>,
 }
 
-/// How a question is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum How {
-    /// Yes.
-    Accept,
-    /// No, for good.
-    Reject,
-    /// Not now.
-    Defer,
-    /// Not now, with 421.
-    Leave,
-    /// Go on, where AUTH is asked about; yes, everywhere else.
-    Challenge,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
     Outside,
     Wanted,
-    Inside,
+    Inside(Handshake),
 }
 
 /// A server session and a driver of it, with a store. Each method does one thing to the session, takes what comes of it, and panics
@@ -68,6 +55,7 @@ pub struct Server {
     digest: u64,
     /// The message that is coming.
     incoming: Option<Vec<u8>>,
+    pace: Pace,
     store: Vec<Stored>,
     aborted: Vec<AbortReason>,
     /// Questions without an answer.
@@ -77,6 +65,8 @@ pub struct Server {
     fresh: Vec<u32>,
     stale: usize,
     authenticated: usize,
+    /// Messages that were taken for some of their recipients.
+    partly: usize,
     paused: bool,
     tls: Tls,
     end_told: bool,
@@ -91,7 +81,7 @@ impl Server {
     pub fn new(now: Instant, config: Arc<Config>, peer: Peer) -> Self {
         let mut server = Self {
             session: Session::new(now, Arc::clone(&config), peer),
-            model: Dialogue::new(shape(&config)),
+            model: Dialogue::new(shape(&config), peer.implicit_tls),
             config,
             start: now,
             carry: Vec::new(),
@@ -99,6 +89,7 @@ impl Server {
             written: 0,
             digest: 0,
             incoming: None,
+            pace: Pace::new(now),
             store: Vec::new(),
             aborted: Vec::new(),
             questions: BTreeMap::new(),
@@ -106,6 +97,7 @@ impl Server {
             fresh: Vec::new(),
             stale: 0,
             authenticated: 0,
+            partly: 0,
             paused: false,
             tls: Tls::Outside,
             end_told: false,
@@ -155,10 +147,10 @@ impl Server {
             match piece {
                 Given::Nothing => break,
                 Given::Piece if pause() => {
-                    self.drain();
+                    self.drain(now);
                     // A message that has become too large by the same piece is given up.
                     if self.incoming.is_some() {
-                        self.pause(now);
+                        self.pause_as(now, Op::PauseBehind);
                         break;
                     }
                 }
@@ -186,6 +178,9 @@ impl Server {
             self.record(now, || Op::Surplus(rest.to_vec()));
         }
         self.model.taken(&rest[..used]);
+        if used > 0 {
+            self.pace.came(now);
+        }
         self.note_output();
         let given = match step.event {
             None => Given::Nothing,
@@ -195,7 +190,7 @@ impl Server {
                 Given::Piece
             }
             Some(event) => {
-                self.on_event(event);
+                self.on_event(now, event);
                 Given::Event
             }
         };
@@ -205,7 +200,7 @@ impl Server {
     /// A reply of which nothing was sent may be taken back, if clear text follows STARTTLS.
     fn note_retracted(&mut self, before: &[u8]) {
         let after = self.session.output();
-        if !after.starts_with(before) {
+        if self.session.poll_timeout().is_some() && !after.starts_with(before) {
             let line = before[..before.len() - 2].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
             assert!(after.starts_with(&before[..line]), "more than one reply was taken back");
             self.model.retracted();
@@ -215,18 +210,18 @@ impl Server {
 
     /// Takes what the session has to tell, and checks it.
     fn settle(&mut self, now: Instant) {
-        self.drain();
+        self.drain(now);
         self.check(now);
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, now: Instant) {
         self.note_output();
         while let Some(event) = self.session.poll_event() {
-            self.on_event(event);
+            self.on_event(now, event);
         }
     }
 
-    fn on_event(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, now: Instant, event: Event<'_>) {
         assert!(self.closed.is_none(), "{event:?} behind the end");
         match event {
             Event::Ask(question) => {
@@ -238,6 +233,7 @@ impl Server {
             }
             Event::BodyStart => {
                 assert!(self.incoming.replace(Vec::new()).is_none(), "a body within a body");
+                self.pace = Pace::new(now);
                 self.say("BodyStart".into());
             }
             Event::BodyAborted(reason) => {
@@ -262,6 +258,7 @@ impl Server {
                 assert!(self.incoming.is_none(), "a body is left open");
                 self.closed = Some(reason);
                 self.paused = false;
+                assert!(self.session.output().is_empty(), "a closed session has something to say");
                 self.say(format!("closed: {reason:?}"));
             }
             other => panic!("{other:?} does not come here"),
@@ -275,7 +272,12 @@ impl Server {
     /// Shows the model what the session has put out since it was last looked at.
     fn note_output(&mut self) {
         let output = self.session.output();
-        let fresh = &output[self.produced - self.written..];
+        let Some(fresh) = output.get(self.produced - self.written..) else {
+            // What was put out and not written is gone with the connection.
+            assert!(output.is_empty() && self.session.poll_timeout().is_none(), "replies are taken back");
+            self.produced = self.written;
+            return;
+        };
         assert!(fresh.is_empty() || self.closed.is_none(), "{} bytes behind the end", fresh.len());
         self.produced += fresh.len();
         self.digest = fresh.iter().fold(self.digest, |digest, byte| mix(digest, u64::from(*byte)));
@@ -299,6 +301,9 @@ impl Server {
         let before = self.session.poll_timeout();
         let output = self.session.output().len();
         let early = before.is_none_or(|(at, _)| at > now);
+        if !early && before.is_some_and(|(_, reason)| reason == Reason::Commit) {
+            self.model.undecided();
+        }
         self.session.handle_timeout(now);
         if early {
             assert_eq!((self.session.poll_timeout(), self.session.output().len()), (before, output), "told too early");
@@ -306,65 +311,6 @@ impl Server {
         }
         assert!(self.session.poll_timeout().is_none_or(|(at, _)| at > now), "the server's deadline stays");
         self.settle(now);
-    }
-
-    /// Gives an answer to a question. Gives what the session said of it; `None` if the question was answered before.
-    pub fn answer(&mut self, now: Instant, serial: u32, how: How) -> Option<Result<(), ResolveError>> {
-        let question = self.questions.remove(&serial)?;
-        self.record(now, || Op::Answer(serial, how));
-        let open = self.is_open_question(serial);
-        let commit = matches!(question, Question::Commit(_));
-        let view = self.session.envelope();
-        let envelope = (view.reverse_path_text().to_owned(), view.recipients().map(|to| to.to_string()).collect());
-        let how = if how == How::Challenge && !matches!(question, Question::Auth(_)) { How::Accept } else { how };
-        if commit && open && how == How::Accept {
-            self.model.committed();
-        }
-        if open && how == How::Accept && matches!(question, Question::Auth(_)) {
-            self.model.granted();
-            self.authenticated += 1;
-        }
-        let result = self.session.resolve(now, verdict(how, question));
-        assert_eq!(result.is_ok(), open, "{result:?} for {how:?}");
-        match result {
-            Err(error) => {
-                assert_eq!(error, ResolveError::Stale);
-                self.stale += 1;
-            }
-            Ok(()) if commit => {
-                let body = self.incoming.take().expect("a body was complete");
-                if how == How::Accept {
-                    self.store.push(Stored { from: envelope.0, to: envelope.1, body });
-                }
-            }
-            Ok(()) => {}
-        }
-        self.settle(now);
-        Some(result)
-    }
-
-    /// The question is lost, and nobody knows.
-    pub fn lose(&mut self, serial: u32) {
-        self.questions.remove(&serial);
-    }
-
-    /// The question is lost, and the driver knows.
-    pub fn abandon(&mut self, now: Instant, serial: u32) {
-        let open = self.questions.remove(&serial).is_some() && self.is_open_question(serial);
-        if open {
-            self.record(now, || Op::Abandon);
-            self.session.abandon(now);
-            self.settle(now);
-        }
-    }
-
-    /// Gives the answer to this session's question to another one, which must not take it.
-    pub fn misdirect(&mut self, serial: u32, other: &mut Self, now: Instant) {
-        if let Some(question) = self.questions.remove(&serial) {
-            let result = other.session.resolve(now, question.defer());
-            assert_eq!(result, Err(ResolveError::ApiMisuse), "another session's answer");
-            other.settle(now);
-        }
     }
 
     /// The peer has closed its side.
@@ -394,13 +340,28 @@ impl Server {
         self.settle(now);
     }
 
+    /// The server is nearly full from now on.
+    pub fn stress(&mut self, now: Instant) {
+        self.record(now, || Op::Stress);
+        self.say("stress".into());
+        self.session.set_stressed(now, true);
+        self.settle(now);
+    }
+
     /// The sink takes no more for now.
     pub fn pause(&mut self, now: Instant) {
-        self.record(now, || Op::Pause);
+        self.pause_as(now, Op::Pause);
+    }
+
+    fn pause_as(&mut self, now: Instant, op: Op) {
+        self.record(now, || op);
         self.say("sink pauses".into());
         self.session.body_paused(now);
         // A message that was refused in the meantime is not paused.
         self.paused = self.session.in_message() && !self.is_committing() && !self.session.wants_input();
+        if self.paused {
+            self.pace.pause(now);
+        }
         self.settle(now);
     }
 
@@ -409,6 +370,7 @@ impl Server {
         self.record(now, || Op::Resume);
         self.say("sink resumes".into());
         self.paused = false;
+        self.pace.resume(now);
         self.session.body_resumed(now);
         self.go_on(now);
     }
@@ -418,6 +380,9 @@ impl Server {
         self.record(now, || Op::Fail);
         self.say("sink fails".into());
         self.paused = false;
+        if self.incoming.is_some() {
+            self.model.not_stored();
+        }
         self.session.body_failed(now, Reply::fixed(452, Some((4, 3, 1)), "Disk full"));
         self.go_on(now);
     }
@@ -426,31 +391,6 @@ impl Server {
     fn go_on(&mut self, now: Instant) {
         while !matches!(self.give(now, &[]), (_, Given::Nothing)) {}
         self.settle(now);
-    }
-
-    /// The handshake that was asked for is over, well or not.
-    pub fn handshaken(&mut self, now: Instant, well: bool) {
-        self.record(now, || Op::Handshaken(well));
-        if well {
-            assert!(self.wants_handshake(), "a handshake that nobody asked for");
-            self.tls = Tls::Inside;
-            self.model.inside_tls();
-            self.session.handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256"));
-        } else {
-            self.session.handle_tls_failed(now);
-        }
-        self.settle(now);
-    }
-
-    /// Questions that were asked since this was last called, by their numbers.
-    pub fn take_asked(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.fresh)
-    }
-
-    /// Whether this is the question that is open.
-    #[must_use]
-    pub fn is_open_question(&self, serial: u32) -> bool {
-        serial == self.asked && self.session.pending() != ehlo_server::Pending::Nothing
     }
 }
 
@@ -463,58 +403,14 @@ enum Given {
 fn shape(config: &Config) -> Shape {
     Shape {
         line_limit: config.limits.command_line,
-        lenient: config.bare_line_ends == BareLineEnds::Keep,
+        line_ends: config.bare_line_ends,
+        message_size: config.limits.message_size,
+        received: config.limits.received,
         needs_identity: config.auth.require_auth,
+        auth_line: config.limits.auth_line,
+        auth_failures: config.limits.auth_failures.max(1),
+        tls: config.tls,
         chunks: config.chunking,
         lmtp: config.protocol == Protocol::Lmtp,
     }
-}
-
-/// Who every client is that authenticates.
-const IDENTITY: &str = "ada";
-
-/// An answer to a question, as an application gives it.
-fn verdict(how: How, question: Question) -> Answer {
-    // RFC 5321 §4.3.2 lists 550 for none of these.
-    let no = match question {
-        Question::Connect(_) | Question::Data(_) => Reply::fixed(554, Some((5, 7, 1)), "No"),
-        _ => Reply::fixed(550, Some((5, 7, 1)), "No"),
-    };
-    const NOT_NOW: Reply = Reply::fixed(451, Some((4, 7, 1)), "Not now\nTry again\nlater");
-    const NOT_YOURS: Reply = Reply::fixed(459, Some((4, 7, 1)), "Not for you");
-    const LEAVE: Reply = Reply::fixed(421, Some((4, 3, 2)), "Enough");
-    // RFC 5321 §4.3.2 lets a server put EHLO, VRFY and a connection off by nothing but the replies that these give.
-    if how == How::Defer
-        && matches!(question, Question::Hello(_) | Question::Vrfy(_) | Question::Expn(_) | Question::Etrn(_))
-    {
-        return question.defer();
-    }
-    let question = match question {
-        // RFC 1985 §5.1: there is no 5yz to say that this peer may not.
-        Question::Etrn(token) if how == How::Reject => return token.defer(NOT_YOURS),
-        Question::Auth(token) => {
-            return match how {
-                How::Accept => token.accept(IDENTITY),
-                How::Challenge => token.challenge(b"a challenge"),
-                How::Reject => token.fail(),
-                How::Leave => token.defer(LEAVE),
-                How::Defer => Question::Auth(token).defer(),
-            };
-        }
-        question => question,
-    };
-    macro_rules! each {
-        ($($kind:ident)*) => {
-            match (how, question) {
-                $(
-                    (How::Accept | How::Challenge, Question::$kind(token)) => token.accept(),
-                    (How::Reject, Question::$kind(token)) => token.reject(no),
-                    (How::Leave, Question::$kind(token)) => token.defer(LEAVE),
-                    (How::Defer, Question::$kind(token)) => token.defer(NOT_NOW),
-                )*
-                (how, question) => panic!("{how:?} for {question:?}"),
-            }
-        };
-    }
-    each! { Connect Hello Mail Rcpt Data Commit Vrfy Expn Etrn }
 }

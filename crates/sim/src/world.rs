@@ -82,18 +82,24 @@ pub struct Report {
     pub scripted: usize,
     /// Acknowledged to a scripted client that waited for each reply, and found in the store.
     pub scripted_acknowledged: usize,
+    /// Of those: recipients under LMTP.
+    pub recipients_acknowledged: usize,
     /// Taken by a scripted server, and known to be.
     pub answered: usize,
     /// Given up by the server.
     pub aborted: usize,
     /// Answers that came too late.
     pub stale: usize,
+    /// Taken for some of their recipients.
+    pub partly: usize,
     /// Clients that authenticated.
     pub authenticated: usize,
     /// Answers to another session.
     pub misdirected: usize,
     /// Handshakes of TLS that were made, and that failed.
     pub handshakes: (usize, usize),
+    /// Sessions that lost their TLS.
+    pub broken_tls: usize,
     /// Sessions that ended because of clear text behind STARTTLS.
     pub injections: usize,
     /// Things that happened.
@@ -125,13 +131,16 @@ impl Report {
         self.unknown_but_stored += other.unknown_but_stored;
         self.scripted += other.scripted;
         self.scripted_acknowledged += other.scripted_acknowledged;
+        self.recipients_acknowledged += other.recipients_acknowledged;
         self.answered += other.answered;
         self.aborted += other.aborted;
         self.stale += other.stale;
+        self.partly += other.partly;
         self.authenticated += other.authenticated;
         self.misdirected += other.misdirected;
         self.handshakes.0 += other.handshakes.0;
         self.handshakes.1 += other.handshakes.1;
+        self.broken_tls += other.broken_tls;
         self.injections += other.injections;
         self.steps += other.steps;
     }
@@ -223,7 +232,9 @@ impl<'t> World<'t> {
                 offer(end.has_work() && end.work_at <= now, Action::Work);
                 offer(end.actor.deadline().is_some_and(|at| at <= now), Action::Timeout);
                 offer(end.resume_at.is_some_and(|at| at <= now), Action::SinkResumes);
-                offer(end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake(), Action::Handshake);
+                // Nobody does a handshake before 220 was read.
+                let shakes = end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake() && !out.holds_any();
+                offer(shakes, Action::Handshake);
             }
         }
         ready.extend(self.due.iter().enumerate().filter(|(_, due)| due.at <= now).map(|(i, _)| Action::Answer(i)));

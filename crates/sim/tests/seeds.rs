@@ -73,13 +73,16 @@ fn the_invariants_hold_whatever_happens() {
             (sum.unknown - sum.unknown_but_stored, "unknown and not stored"),
             (sum.scripted, "taken from scripted clients"),
             (sum.scripted_acknowledged, "acknowledged to scripted clients"),
+            (sum.recipients_acknowledged, "acknowledged for a recipient under LMTP"),
             (sum.answered, "taken by scripted servers"),
             (sum.aborted, "aborted"),
             (sum.stale, "answered too late"),
+            (sum.partly, "taken for some of their recipients"),
             (sum.authenticated, "authenticated"),
             (sum.misdirected, "answered to another session"),
             (sum.handshakes.0, "handshakes"),
             (sum.handshakes.1, "failed handshakes"),
+            (sum.broken_tls, "sessions that lost their TLS"),
             (sum.injections, "injections behind STARTTLS"),
         ] {
             assert!(count > 50, "only {count} were {what}");

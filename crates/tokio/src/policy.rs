@@ -4,11 +4,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ehlo_server::codec::{ClientId, EtrnNode, ForwardPath, MailParams, Priority, RcptParams, Reply, ReversePath};
-use ehlo_server::{EnvelopeView, Questions, TlsInfo};
+use ehlo_server::{EnvelopeView, Moment, Questions, TlsInfo};
 
 use crate::auth::Authenticator;
+use crate::intervention::Intervention;
+use crate::notes::Notes;
 use crate::sink::BodySink;
 use crate::store::Store;
 
@@ -30,6 +33,8 @@ pub enum Decision {
     Reject(Reply),
     /// Not now: a 4yz reply. After 421 the connection is closed.
     Defer(Reply),
+    /// Something else than a server does; the answer to [`Policy::intervene`]. Elsewhere it is [`Accept`](Self::Accept).
+    Intervene(Intervention),
     /// The answer is not known yet. Meanwhile the connection costs no thread and is read no further; its peer's going away and the
     /// deadline ([`Timeouts::answer`](ehlo_server::Timeouts)) end the wait, and the future is dropped.
     Later(Later),
@@ -39,6 +44,14 @@ impl Decision {
     /// A decision that takes time.
     pub fn later(future: impl Future<Output = Self> + Send + 'static) -> Self {
         Self::Later(Box::pin(future))
+    }
+
+    /// This decision, once so much time is over.
+    pub fn after(delay: Duration, decision: Self) -> Self {
+        Self::later(async move {
+            tokio::time::sleep(delay).await;
+            decision
+        })
     }
 }
 
@@ -50,6 +63,7 @@ impl fmt::Debug for Decision {
             Self::AcceptWithPriority(priority) => f.debug_tuple("AcceptWithPriority").field(priority).finish(),
             Self::Reject(reply) => f.debug_tuple("Reject").field(reply).finish(),
             Self::Defer(reply) => f.debug_tuple("Defer").field(reply).finish(),
+            Self::Intervene(intervention) => f.debug_tuple("Intervene").field(intervention).finish(),
             Self::Later(_) => f.write_str("Later"),
         }
     }
@@ -67,6 +81,18 @@ pub struct Context<'a> {
     pub envelope: EnvelopeView<'a>,
     /// The TLS that the connection is inside of.
     pub tls: Option<&'a TlsInfo>,
+    /// What the policy remembers of this connection.
+    pub notes: &'a Notes,
+}
+
+/// Whatever comes next.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Upcoming<'a> {
+    /// Who is served.
+    pub context: Context<'a>,
+    /// What it is.
+    pub moment: Moment<'a>,
 }
 
 /// EHLO or HELO.
@@ -144,37 +170,54 @@ pub struct Etrn<'a> {
 /// Each method answers one question; the defaults accept. The methods are called from the connection's task and must not block it:
 /// look up what takes time in a [`Decision::later`]. An answer that is known at once costs no allocation.
 ///
+/// A server with mailboxes of its own, which keeps what comes for them:
+///
 /// ```
 /// use ehlo_tokio::ehlo_server::codec::Reply;
-/// use ehlo_tokio::ehlo_server::Questions;
-/// use ehlo_tokio::store::{Memory, MemorySink, Store};
-/// use ehlo_tokio::{Decision, Policy, Rcpt};
+/// use ehlo_tokio::store::{Maildir, MaildirSink, Store};
+/// use ehlo_tokio::{Decision, Policy, Rcpt, Server};
+/// use tokio::net::TcpListener;
 ///
-/// struct OneDomain {
-///     store: Memory,
-/// }
+/// struct Mailboxes(Maildir);
 ///
-/// impl Policy for OneDomain {
-///     type Sink = MemorySink;
+/// impl Policy for Mailboxes {
+///     type Sink = MaildirSink;
 ///
-///     fn questions(&self) -> Questions {
-///         Questions::RCPT
-///     }
-///
-///     fn sink(&self) -> MemorySink {
-///         self.store.sink()
+///     fn sink(&self) -> MaildirSink {
+///         self.0.sink()
 ///     }
 ///
 ///     fn rcpt(&self, rcpt: &Rcpt<'_>) -> Decision {
-///         const NOT_HERE: Reply = Reply::fixed(550, Some((5, 1, 2)), "No mail for that domain here");
-///         match rcpt.to.mailbox() {
-///             Some(mailbox) if mailbox.domain().as_str().eq_ignore_ascii_case("example.org") => Decision::Accept,
-///             Some(_) => Decision::Reject(NOT_HERE),
-///             // RFC 5321 §4.5.1: Postmaster without a domain is always here.
-///             None => Decision::Accept,
+///         match rcpt.to.as_str().to_ascii_lowercase().as_str() {
+///             "ada@example.org" | "postmaster@example.org" | "postmaster" => Decision::Accept,
+///             _ => Decision::Reject(Reply::fixed(550, Some((5, 1, 1)), "No such mailbox here")),
 ///         }
 ///     }
 /// }
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     # let folder = std::env::temp_dir().join(format!("ehlo-mailboxes-{}", std::process::id()));
+///     # std::fs::create_dir(&folder)?;
+///     # std::env::set_current_dir(&folder)?;
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let stop = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+///     # let stop = visit(listener.local_addr()?);
+///     Server::builder(Mailboxes(Maildir::open("mail")?)).serve(listener, stop).await;
+///     # assert_eq!(std::fs::read_dir("mail/new")?.count(), 1);
+///     # std::fs::remove_dir_all(&folder)?;
+///     Ok(())
+/// }
+/// # // One client comes, with a message for a mailbox that there is and one that there is not.
+/// # async fn visit(address: std::net::SocketAddr) {
+/// #     use ehlo_tokio::ehlo_client::Envelope;
+/// #     use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
+/// #     let to = [&b"<Ada@example.org>"[..], b"<eve@example.org>"].map(|path| ForwardPath::parse_prefix(path).unwrap().0);
+/// #     let mut client = ehlo_tokio::client::Client::connect(address).await.unwrap();
+/// #     let outcome = client.send(&Envelope::new(ReversePath::Null, &to), b"Subject: hi\r\n\r\nHello.\r\n").await.unwrap();
+/// #     assert_eq!((outcome.accepted, outcome.refused), (1, 1));
+/// #     client.quit().await.unwrap();
+/// # }
 /// ```
 pub trait Policy: Send + Sync + 'static {
     /// Takes the messages of one connection.
@@ -192,6 +235,16 @@ pub trait Policy: Send + Sync + 'static {
     /// not known. Whom a client has proven to be is told by [`EnvelopeView::identity`] of each [`Context`].
     fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
         None
+    }
+
+    /// Something is about to happen: the greeting, a command, a response of AUTH, or the end of a message. Here a policy can have
+    /// [anything](Intervention) said, legal or not, and done to the connection; for tests of clients. Asked in front of every other
+    /// question, where [`questions`](Self::questions) has [`Questions::OVERRIDE`], which [`Questions::ALL`] has not.
+    ///
+    /// [`Decision::Accept`] has everything go on as usual. A refusal is said in place of the usual reply, and has the command do nothing.
+    fn intervene(&self, upcoming: &Upcoming<'_>) -> Decision {
+        let _ = upcoming;
+        Decision::Accept
     }
 
     /// A connection came. A refusal is its greeting: 554, 521 or 421 (RFC 5321 §3.1, RFC 7504 §3); other codes are replaced by those.

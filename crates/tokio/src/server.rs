@@ -6,22 +6,28 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ehlo_server::{Config, Questions, TlsMode};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 
 use crate::auth::{Auth, Authenticator};
 use crate::connection::{Connection, Setup};
 use crate::hub::{ConnectionLimits, Hub, Phase, Refusal, Slot, Summary};
+use crate::log::LogLimits;
+use crate::metrics::{Count, Metrics};
 use crate::policy::Policy;
 use crate::proxy::{self, Failure, Network, Proxies};
+use crate::settings::Settings;
 use crate::tls::TlsConfig;
 use crate::transport::Tcp;
 use crate::workers::Workers;
+
+/// How often log lines that were left out are looked for, at the most.
+const LEAST_SWEEP: Duration = Duration::from_millis(100);
 
 /// How long accepting rests after an error that is not one connection's: from the first to the last, doubled in between.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -33,12 +39,23 @@ pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 /// lost can be sent again (§2); Postfix has 5 too.
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Writes a line about a peer that has no connection, or none yet, if that is wanted and it has not caused too many.
+macro_rules! tell {
+    ($hub:expr, $peer:expr, $level:ident, $($rest:tt)+) => {
+        if tracing::enabled!(tracing::Level::$level) && may_tell($hub, $peer) {
+            tracing::event!(tracing::Level::$level, $($rest)+);
+        }
+    };
+}
+
 /// Makes a [`Server`].
 #[must_use]
 pub struct Builder<P> {
     policy: P,
     config: Option<Config>,
     limits: ConnectionLimits,
+    logs: LogLimits,
+    metrics: Metrics,
     drain: Duration,
     workers: Option<Workers>,
     tls: Option<TlsConfig>,
@@ -52,6 +69,7 @@ impl<P: fmt::Debug> fmt::Debug for Builder<P> {
             .field("policy", &self.policy)
             .field("config", &self.config)
             .field("limits", &self.limits)
+            .field("logs", &self.logs)
             .field("drain", &self.drain)
             .field("workers", &self.workers)
             .field("tls", &self.tls)
@@ -76,6 +94,18 @@ impl<P: Policy> Builder<P> {
         self
     }
 
+    /// How much is logged of each peer.
+    pub fn log_limits(mut self, limits: LogLimits) -> Self {
+        self.logs = limits;
+        self
+    }
+
+    /// Counts in these, so that they can be looked at while the server runs. What [`Summary`] tells is theirs, too.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
     /// How long messages that are on their way may take to end when the server is to stop. Default: 30 seconds.
     pub fn drain(mut self, patience: Duration) -> Self {
         self.drain = patience;
@@ -89,7 +119,7 @@ impl<P: Policy> Builder<P> {
     }
 
     /// Has these certificates for STARTTLS, if the [settings](Config::tls) want it, and for [listeners](Listener::implicit_tls) of
-    /// implicit TLS. Without this, STARTTLS is off whatever the settings say.
+    /// implicit TLS. Without this, STARTTLS is not offered, and must not be [required](TlsMode::Required).
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = Some(tls);
         self
@@ -120,22 +150,27 @@ impl<P: Policy> Builder<P> {
     }
 
     /// The server.
+    ///
+    /// # Panics
+    ///
+    /// If the settings [require](TlsMode::Required) TLS, and there are no [certificates](Self::tls) for it.
     #[must_use]
     pub fn build(self) -> Server<P> {
         // "localhost" is a domain.
-        let mut config = self.config.or_else(|| Config::new("localhost").ok()).expect("localhost is a domain");
+        let config = self.config.or_else(|| Config::new("localhost").ok()).expect("localhost is a domain");
         // The sink begins a message before DATA is answered, so that it can refuse.
-        config.questions = self.policy.questions() | Questions::DATA;
-        if self.tls.is_none() {
-            config.tls = TlsMode::Off;
-        }
+        let questions = self.policy.questions() | Questions::DATA;
+        // Who wanted it required must not get mail in clear.
+        assert!(self.tls.is_some() || config.tls != TlsMode::Required, "TLS that is required needs certificates");
         let auth = self.authenticator.or_else(|| self.policy.authenticator()).and_then(Auth::new);
-        config.auth.mechanisms = auth.as_ref().map(Auth::offers).unwrap_or_default();
+        let mechanisms = auth.as_ref().map(Auth::offers).unwrap_or_default();
         Server {
             auth: auth.map(Arc::new),
             policy: Arc::new(self.policy),
-            config: Arc::new(config),
+            settings: Settings::new(config, questions, mechanisms, self.tls.is_some()),
             limits: self.limits,
+            logs: self.logs,
+            metrics: self.metrics,
             drain: self.drain,
             workers: self.workers,
             tls: self.tls,
@@ -144,6 +179,10 @@ impl<P: Policy> Builder<P> {
     }
 
     /// Builds the server and serves; see [`Server::serve`].
+    ///
+    /// # Panics
+    ///
+    /// As [`build`](Self::build) and [`Server::serve`].
     pub async fn serve(self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) -> Summary {
         self.build().serve([listener], shutdown).await
     }
@@ -192,8 +231,10 @@ impl From<TcpListener> for Listener {
 pub struct Server<P> {
     auth: Option<Arc<Auth>>,
     policy: Arc<P>,
-    config: Arc<Config>,
+    settings: Settings,
     limits: ConnectionLimits,
+    logs: LogLimits,
+    metrics: Metrics,
     drain: Duration,
     workers: Option<Workers>,
     tls: Option<TlsConfig>,
@@ -207,12 +248,20 @@ impl<P: Policy> Server<P> {
             policy,
             config: None,
             limits: ConnectionLimits::default(),
+            logs: LogLimits::default(),
+            metrics: Metrics::new(),
             drain: Duration::from_secs(30),
             workers: None,
             tls: None,
             authenticator: None,
             proxies: Proxies { from: Vec::new(), patience: PROXY_PATIENCE },
         }
+    }
+
+    /// The settings of sessions, to be replaced while the server runs.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
     }
 
     /// Serves all connections to these listeners until `shutdown` is ready, and then ends them gracefully.
@@ -232,17 +281,23 @@ impl<P: Policy> Server<P> {
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         shutdown: impl Future<Output = ()>,
     ) -> Summary {
-        let hub = Hub::new(self.limits);
+        let hub = Hub::new(self.limits, self.logs, self.metrics.clone(), tokio::time::Instant::now().into_std());
         let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         let implicit_tls = listeners.iter().any(|listener| listener.implicit_tls);
         assert!(self.tls.is_some() || !implicit_tls, "a listener of implicit TLS needs certificates");
         let mut shutdown = pin!(shutdown);
         let mut turn = 0;
         let mut back_off = BACK_OFF.0;
+        let mut sweep = tokio::time::interval(hub.logs.interval().max(LEAST_SWEEP));
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
+                at = sweep.tick() => {
+                    hub.logs.sweep(at.into_std());
+                    continue;
+                }
                 accepted = poll_fn(|cx| poll_accept(cx, &listeners, &mut turn)) => accepted,
             };
             match accepted {
@@ -252,6 +307,7 @@ impl<P: Policy> Server<P> {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
+                    self.metrics.one(Count::AcceptErrors);
                     tracing::warn!(%error, rest_ms = back_off.as_millis() as u64, "connections can't be accepted");
                     tokio::select! {
                         biased;
@@ -277,6 +333,7 @@ impl<P: Policy> Server<P> {
             // One whose policy blocks its thread can't be ended.
             let _ = tokio::time::timeout(CLOSING, hub.emptied()).await;
         }
+        hub.logs.sweep(tokio::time::Instant::now().into_std());
         Summary { cut_off, ..hub.summary() }
     }
 
@@ -284,16 +341,16 @@ impl<P: Policy> Server<P> {
         let by_proxy = self.proxies.contain(peer.ip());
         let slot = match hub.admit((!by_proxy).then_some(peer.ip())) {
             Ok(slot) => slot,
-            Err(refusal) => return refuse(&stream, peer, refusal, &self.config, implicit_tls),
+            Err(refusal) => return refuse(hub, &stream, peer, refusal, &self.settings.current(), implicit_tls),
         };
         // Replies are written whole; waiting for more of them only costs time.
         if let Err(error) = stream.set_nodelay(true) {
             // The peer is gone already.
-            tracing::debug!(%peer, %error, "connection lost");
+            tell!(hub, peer, DEBUG, %peer, %error, "connection lost");
             return;
         }
         let setup = Setup {
-            config: Arc::clone(&self.config),
+            config: self.settings.current(),
             policy: Arc::clone(&self.policy),
             tls: self.tls.clone(),
             auth: self.auth.clone(),
@@ -332,9 +389,13 @@ impl<P: Policy> Server<P> {
     }
 }
 
+fn may_tell(hub: &Hub, peer: SocketAddr) -> bool {
+    hub.logs.allows(&hub.logs.of(peer.ip()), &hub.metrics, tokio::time::Instant::now().into_std())
+}
+
 /// Closes a connection that is one too many.
-fn refuse(stream: &TcpStream, peer: SocketAddr, refusal: Refusal, config: &Config, implicit_tls: bool) {
-    tracing::debug!(%peer, ?refusal, "connection refused");
+fn refuse(hub: &Hub, stream: &TcpStream, peer: SocketAddr, refusal: Refusal, config: &Config, implicit_tls: bool) {
+    tell!(hub, peer, INFO, %peer, limit = refusal.limit(), "connection refused");
     // A new socket takes a line. A client that doesn't see it sees the connection close, which says as much; and so does one that waits
     // for a handshake, which would cost more than a line.
     if !implicit_tls {
@@ -348,20 +409,20 @@ async fn pass_on<P: Policy>(stream: TcpStream, proxy: SocketAddr, mut slot: Slot
         Ok(header) => header,
         Err(Failure::Stopping) => return,
         Err(failure) => {
-            slot.hub().bad_proxy_headers.fetch_add(1, Ordering::Relaxed);
+            slot.metrics().one(Count::BadProxyHeaders);
             // Those who only look whether somebody listens do so often.
             if let Failure::Ended = failure {
-                tracing::debug!(connection = slot.id(), %proxy, %failure, "closed");
+                tell!(slot.hub(), proxy, DEBUG, connection = slot.id(), %proxy, %failure, "closed");
             } else {
-                tracing::warn!(connection = slot.id(), %proxy, %failure, "a proxy sent no valid header; closed");
+                tell!(slot.hub(), proxy, WARN, connection = slot.id(), %proxy, %failure, "a proxy sent no valid header; closed");
             }
             return;
         }
     };
     let peer = proxy::source(header, proxy);
-    tracing::debug!(connection = slot.id(), %proxy, %peer, "passed on by a proxy");
+    tell!(slot.hub(), peer, DEBUG, connection = slot.id(), %proxy, %peer, "passed on by a proxy");
     if let Err(refusal) = slot.name(peer.ip()) {
-        return refuse(&stream, peer, refusal, &setup.config, setup.implicit_tls);
+        return refuse(slot.hub(), &stream, peer, refusal, &setup.config, setup.implicit_tls);
     }
     if let Some(connection) = Connection::new(Tcp::new(stream, peer), slot, setup) {
         connection.await;

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use ehlo_server::codec::Reply;
 use ehlo_server::{EnvelopeView, Protocol, RecipientAnswer, TlsInfo};
 
+use crate::notes::Notes;
+
 /// The message that is about to come.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -21,6 +23,8 @@ pub struct MessageContext<'a> {
     pub tls: Option<&'a TlsInfo>,
     /// SMTP, or LMTP.
     pub protocol: Protocol,
+    /// What the policy remembers of this connection.
+    pub notes: &'a Notes,
 }
 
 /// What became of a message that was handed over whole.

@@ -2,14 +2,18 @@
 
 mod common;
 
+use std::io;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
 use common::{start, start_memory, within};
 use ehlo_tokio::client::{Client, SendError};
 use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
 use ehlo_tokio::ehlo_client::{BeginError, Envelope, RecipientOutcome};
 use ehlo_tokio::ehlo_server::Config;
-use ehlo_tokio::ehlo_server::codec::Reply;
+use ehlo_tokio::ehlo_server::codec::{Priority, Reply};
 use ehlo_tokio::store::{Memory, MemorySink, Store};
-use ehlo_tokio::{AcceptAll, Decision, Policy, Rcpt, Server, Workers};
+use ehlo_tokio::{AcceptAll, BodySink, Decision, Mail, MessageContext, Policy, Rcpt, Server, Workers, trace};
 
 const DIALOGUE: &[u8] =
     b"HELO client.example\r\nMAIL FROM:<ada@client.example>\r\nRCPT TO:<bob@mx.example>\r\nFROB\r\nDATA\r\n\
@@ -211,6 +215,71 @@ async fn a_policy_that_says_nothing_tells_nobody_who_is_on_a_list_and_starts_no_
         let replies = client.rest().await;
         let codes: Vec<&str> = replies.lines().map(|line| &line[..3]).collect();
         assert_eq!(codes, ["220", "250", "252", "252", "459", "221"], "{replies}");
+    })
+    .await;
+}
+
+/// Grants up to 4, and keeps messages with their trace field.
+struct Traced(Memory);
+
+struct TracedSink(MemorySink);
+
+impl Policy for Traced {
+    type Sink = TracedSink;
+
+    fn sink(&self) -> TracedSink {
+        TracedSink(self.0.sink())
+    }
+
+    fn mail(&self, mail: &Mail<'_>) -> Decision {
+        mail.params
+            .priority()
+            .map_or(Decision::Accept, |asked| Decision::AcceptWithPriority(asked.min(Priority::new(4).unwrap())))
+    }
+}
+
+impl BodySink for TracedSink {
+    fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
+        self.0.begin(message)?;
+        let mut field = Vec::new();
+        trace::received(message, "4XyZ", SystemTime::UNIX_EPOCH, &mut field);
+        assert!(self.0.poll_write(&mut Context::from_waker(std::task::Waker::noop()), &field).is_ready());
+        Ok(())
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, bytes)
+    }
+
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reply>, Reply>> {
+        self.0.poll_commit(cx)
+    }
+
+    fn abort(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[tokio::test]
+async fn the_priority_that_was_granted_stands_in_the_trace_field() {
+    within(async {
+        let store = Memory::new(1 << 20);
+        let mut config = Config::new("localhost").unwrap();
+        config.mt_priority = true;
+        let server = start(Server::builder(Traced(store.clone())).config(config)).await;
+        for (parameter, clause) in
+            [(" MT-PRIORITY=9", " PRIORITY 4;"), (" MT-PRIORITY=-3", " PRIORITY -3;"), ("", "4XyZ;")]
+        {
+            let mut client = server.greeted().await;
+            client
+                .send(format!("MAIL FROM:<>{parameter}\r\nRCPT TO:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\r\n.\r\n"))
+                .await;
+            for code in [250, 250, 250, 354, 250] {
+                client.expect(code).await;
+            }
+            let body = String::from_utf8(store.take()[0].body.clone()).unwrap();
+            assert!(body.contains(clause) && body.contains("PRIORITY") != parameter.is_empty(), "{body}");
+        }
     })
     .await;
 }

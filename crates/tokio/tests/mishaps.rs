@@ -46,7 +46,7 @@ async fn a_message_that_is_being_committed_is_answered_though_the_input_behind_i
     within(async {
         let store = SlowStore::new();
         store.valve.let_through(1000);
-        let limits = ConnectionLimits::default().carry(10);
+        let limits = ConnectionLimits::default().memory(10);
         let server = start(Server::builder(AcceptAll(store.clone())).limits(limits)).await;
         let mut client = in_message(&server).await;
         client.send(format!("x\r\n.\r\n{}", "NOOP\r\n".repeat(50))).await;

@@ -240,7 +240,7 @@ async fn a_slow_sink_makes_the_peer_wait_and_loses_nothing() {
         config.limits.message_size = 128 << 20;
         config.limits.read_chunk = 32 * 1024;
         // Room for one carried read, and no more: were more kept, the connection would be closed.
-        let limits = ConnectionLimits::default().carry(32 * 1024);
+        let limits = ConnectionLimits::default().memory(32 * 1024);
         let server = start(Server::builder(AcceptAll(store.clone())).config(config).limits(limits)).await;
         let client = in_message(&server).await;
         let body: Vec<u8> = (0..4_000_000_u32).flat_map(|i| format!("{i:014}\r\n").into_bytes()).collect();
@@ -360,7 +360,7 @@ async fn a_complete_message_is_committed_even_if_the_peer_has_closed_its_side() 
 async fn input_beyond_the_memory_of_the_server_costs_its_connection_only() {
     within(async {
         let store = SlowStore::new();
-        let limits = ConnectionLimits::default().carry(1000);
+        let limits = ConnectionLimits::default().memory(1000);
         let server = start(Server::builder(AcceptAll(store.clone())).limits(limits)).await;
         let mut greedy = in_message(&server).await;
         let mut modest = in_message(&server).await;

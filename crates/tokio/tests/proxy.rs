@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{Raw, Running, start, within};
 use ehlo_tokio::ehlo_server::Questions;
+use ehlo_tokio::ehlo_server::codec::{ProxyHeader, ProxyReader, ProxyStep, begins_proxy_header};
 use ehlo_tokio::store::{Memory, MemorySink, Store as _};
 use ehlo_tokio::{Builder, ConnectionLimits, Context, Decision, Network, Policy, Server, Workers};
 use tokio::net::TcpSocket;
@@ -268,4 +269,106 @@ async fn a_stop_does_not_wait_for_a_header() {
     assert_eq!(begin.elapsed(), Duration::ZERO);
     assert_eq!((summary.connections, summary.bad_proxy_headers, summary.cut_off), (1, 0, 0));
     client.expect_end().await;
+}
+
+/// splitmix64 (Steele, Lea, Flood 2014): a seed is the same connection every time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % end as u64) as usize
+    }
+
+    fn octets(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.below(256) as u8).collect()
+    }
+
+    /// What a proxy may write: either version, with addresses or without, and fields up to the longest header that is read.
+    fn header(&mut self) -> Vec<u8> {
+        let port = 1 + self.below(65_535);
+        match self.below(7) {
+            0 => format!("PROXY TCP4 198.51.100.{} 127.0.0.1 {port} 25\r\n", self.below(256)).into_bytes(),
+            1 => format!("PROXY TCP6 2001:db8::{:x} ::1 {port} 25\r\n", self.below(65_536)).into_bytes(),
+            2 => format!("PROXY UNKNOWN{}\r\n", " x".repeat(self.below(40))).into_bytes(),
+            kind => {
+                let (command, family, addresses) =
+                    [(0x21, 0x11, 12), (0x21, 0x21, 36), (0x21, 0x31, 216), (0x20, 0, 0)][kind - 3];
+                let mut payload = self.octets(addresses);
+                for _ in 0..self.below(4) {
+                    let most = [1, 40, 1200][self.below(3)];
+                    let length = self.below(most);
+                    payload.push(self.below(256) as u8);
+                    payload.extend_from_slice(&(length as u16).to_be_bytes());
+                    payload.extend_from_slice(&self.octets(length));
+                }
+                v2(command, family, &payload)
+            }
+        }
+    }
+}
+
+/// The header that a stream begins with, if it does, by the codec alone and all at once.
+fn header_of(stream: &[u8]) -> Option<ProxyHeader> {
+    match ProxyReader::new().next(stream) {
+        Ok((used, ProxyStep::Header(header))) if !begins_proxy_header(&stream[used..]) => Some(header),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn any_header_in_any_segments_is_read_as_the_codec_reads_it_and_nothing_behind_it() {
+    within(async {
+        let policy = Noting::new();
+        let server = start(builder(&policy)).await;
+        let (mut read, mut refused) = (0, 0);
+        for seed in 0..300 {
+            let mut chance = Chance(seed);
+            let mut header = chance.header();
+            let damaged = chance.below(3) == 0;
+            if damaged {
+                let at = chance.below(header.len());
+                header[at] ^= 1 << chance.below(8);
+            }
+            let stream = [&header[..], b"HELO client.example\r\nNOOP\r\nQUIT\r\n"].concat();
+            let expected = header_of(&stream);
+            let mut client = server.client().await;
+            let own = client.stream.local_addr().unwrap();
+            let mut rest = &stream[..];
+            while !rest.is_empty() {
+                let most = [1, 20, 700, 5000][chance.below(4)];
+                let (segment, behind) = rest.split_at((1 + chance.below(most)).min(rest.len()));
+                // A server that has had enough reads no more.
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, segment).await;
+                if chance.below(2) == 0 {
+                    tokio::task::yield_now().await;
+                } else if chance.below(8) == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                rest = behind;
+            }
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut client.stream).await;
+            let replies = client.rest().await;
+            let Some(header) = expected else {
+                assert_eq!((replies.as_str(), policy.peers()), ("", vec![]), "seed {seed}");
+                refused += 1;
+                continue;
+            };
+            let peer = match header {
+                ProxyHeader::Proxied { source, .. } => source,
+                _ => own,
+            };
+            assert_eq!(policy.peers(), [peer.to_string()], "seed {seed}");
+            // A damaged header that ends early leaves some of its octets to the session, which may say anything to them.
+            let codes: Vec<&str> = replies.lines().filter_map(|line| line.get(..3)).collect();
+            assert!(damaged || codes == ["220", "250", "250", "221"], "seed {seed}: {codes:?}");
+            read += 1;
+        }
+        assert!(read > 150 && refused > 30, "{read} headers were read, {refused} refused");
+        assert_eq!(server.stop().await.bad_proxy_headers, refused);
+    })
+    .await;
 }

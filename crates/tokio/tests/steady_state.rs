@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ehlo_tokio::store::{Discard, Verify};
 use ehlo_tokio::tls::TlsConfig;
-use ehlo_tokio::{AcceptAll, Listener, Policy, Server};
+use ehlo_tokio::{AcceptAll, Listener, LogLimits, Policy, Server};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tokio::net::TcpListener;
@@ -117,7 +117,7 @@ fn measure(policy: impl Policy, way: Way, tls: Option<(TlsConfig, Arc<ClientConf
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let port = listener.local_addr().unwrap().port();
     let counted = Arc::clone(&done);
-    let mut builder = Server::builder(policy);
+    let mut builder = Server::builder(policy).log_limits(LogLimits::default().lines(WARM_UP / 2));
     let (listener, config) = match tls {
         None => (Listener::from(listener), None),
         Some((server, client)) => {
@@ -161,6 +161,19 @@ fn a_message_that_is_discarded_allocates_nothing() {
 #[test]
 fn a_message_in_chunks_that_is_discarded_allocates_nothing() {
     assert_eq!(measure(AcceptAll(Discard), Way::Chunks, None), 0);
+}
+
+/// The same, with a log of that level, of which this peer may cause so few lines that they are used up before it is counted.
+fn allocations_with_log(level: tracing::Level) -> u64 {
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::sink).finish();
+    let _guard = tracing::subscriber::set_default(log);
+    allocations(AcceptAll(Discard))
+}
+
+#[test]
+fn a_message_allocates_nothing_for_a_log_that_has_no_line_for_it() {
+    assert_eq!(allocations_with_log(tracing::Level::WARN), 0);
+    assert_eq!(allocations_with_log(tracing::Level::INFO), 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::bytes::Bytes;
 use ehlo_server::{AuthMechanism, BareLineEnds, Config, MechanismNeeds, Peer, Protocol, Questions, Shutdown, TlsMode};
-use ehlo_sim::server::{Cut, How, replay};
+use ehlo_sim::server::{Cut, Handshake, How, replay};
 use ehlo_sim::{Rng, Server};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +42,13 @@ const PHRASES: &[&[u8]] = &[
     b"BDAT 0 LAST\r\n",
     b"BDAT 60\r\n",
     b"ETRN x.example\r\nEXPN list\r\n",
+    b"AUTH EXTERNAL =\r\n",
+    b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nRCPT TO:<g@h>\r\nDATA\r\n",
+    b"Received: from a by b\r\nRECEIVED : x\n",
+    b"a\r\r\n\n.\r\n.\n.\r\n",
+    b"BDAT 4\r\na\n\r\r",
+    b"BDAT 4 LAST\r\n\n\r.\n",
+    b"MAIL FROM:<a@b> BODY=BINARYMIME\r\n",
 ];
 
 fn config(bytes: &mut Bytes<'_>) -> Config {
@@ -57,8 +64,13 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
         }
     }
     config.enhanced_status_codes = flags >> 6 & 1 == 1;
-    config.bare_line_ends = if flags >> 7 == 1 { BareLineEnds::Keep } else { BareLineEnds::Reject };
+    let keeps = flags >> 7 == 1;
     let flags = bytes.byte();
+    config.bare_line_ends = match (keeps, flags & 1 == 1) {
+        (false, _) => BareLineEnds::Reject,
+        (true, false) => BareLineEnds::Keep,
+        (true, true) => BareLineEnds::Normalize,
+    };
     config.pipelining = flags & 1 == 1;
     config.eight_bit_mime = flags & 2 == 2;
     if flags & 4 == 4 {
@@ -84,19 +96,40 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
         config.protocol = Protocol::Lmtp;
     }
     if flags & 128 == 128 {
-        let mechanism = |name| AuthMechanism::new(name, MechanismNeeds::Nothing).expect("a name");
-        config.auth.mechanisms = vec![mechanism("PLAIN"), mechanism("CRAM-MD5").server_first()];
+        let mechanism = |name, needs| AuthMechanism::new(name, needs).expect("a name");
+        config.auth.mechanisms = vec![
+            mechanism("PLAIN", MechanismNeeds::Nothing),
+            mechanism("CRAM-MD5", MechanismNeeds::Confidentiality).server_first(),
+            mechanism("EXTERNAL", MechanismNeeds::ClientCertificate),
+        ];
+        config.auth.allow_plaintext_auth = flags & 4 == 4;
         config.auth.require_auth = flags & 1 == 1;
         config.limits.auth_line = 60;
         config.limits.auth_failures = 3;
+    }
+    if flags & 8 == 8 {
+        config.limits.received = Some(1);
+        config.limits.data_rate = 1;
+        config.timeouts.slow_body = Duration::from_secs(300);
     }
     (config.etrn, config.expn) = (flags & 1 == 1, flags & 2 == 2);
     config.mt_priority = flags & 4 == 4;
     config
 }
 
-const HOWS: [How; 8] =
-    [How::Defer, How::Reject, How::Leave, How::Challenge, How::Challenge, How::Accept, How::Accept, How::Accept];
+/// An answer that the bytes name.
+fn how(bytes: &mut Bytes<'_>) -> How {
+    match bytes.byte() % 8 {
+        0 => How::Defer,
+        1 => How::Reject,
+        2 => How::Leave,
+        3 => How::Challenge(u16::from(bytes.byte())),
+        // Long enough to fill the output more than once.
+        4 => How::Challenge(36 * u16::from(bytes.byte())),
+        5 => How::Each(u32::from(bytes.byte())),
+        _ => How::Accept,
+    }
+}
 
 /// Does one thing that the bytes name.
 fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut Bytes<'_>) {
@@ -108,7 +141,7 @@ fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut
             server.hear(*now, bytes.take(length), &mut never);
         }
         6 | 7 => {
-            let (index, how) = (bytes.below(4), bytes.pick(&HOWS));
+            let (index, how) = (bytes.below(4), how(bytes));
             if !asked.is_empty() {
                 let serial = asked.remove(index % asked.len());
                 let _ = server.answer(*now, serial, how);
@@ -125,12 +158,14 @@ fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut
             *now += Duration::from_secs(u64::from(bytes.byte()));
             server.timeout(*now);
         }
-        11 => match bytes.below(6) {
+        11 => match bytes.below(8) {
             0 => server.eof(*now),
             1 => server.reset(*now),
             2 => server.shutdown(*now, Shutdown::Graceful),
             3 => server.shutdown(*now, Shutdown::Now),
-            4 => asked.drain(..).for_each(|serial| server.abandon(*now, serial)),
+            4 => server.shutdown(*now, Shutdown::Overload),
+            5 => server.stress(*now),
+            6 => asked.drain(..).for_each(|serial| server.abandon(*now, serial)),
             _ => asked.drain(..).for_each(|serial| server.lose(serial)),
         },
         12 => expire(server, now),
@@ -138,12 +173,15 @@ fn act(server: &mut Server, now: &mut Instant, asked: &mut Vec<u32>, bytes: &mut
         14 if bytes.below(4) == 0 => server.fail_body(*now),
         14 => server.resume(*now),
         15 if server.wants_handshake() => {
-            let well = bytes.below(4) > 0;
-            server.handshaken(*now, well);
+            let how = bytes.pick(&Handshake::ALL);
+            server.handshaken(*now, how);
         }
-        // TLS can also break later.
-        15 if server.in_tls() && bytes.below(4) == 0 => server.handshaken(*now, false),
-        15 => server.poke_closed(*now),
+        15 => match bytes.below(4) {
+            // TLS can also break later.
+            0 if server.in_tls() => server.handshaken(*now, Handshake::Failed),
+            1 => server.set_tls_available(*now, bytes.below(2) == 0),
+            _ => server.poke_closed(*now),
+        },
         16 => server.send(*now, 1).clear(),
         _ => server.hear(*now, &b"x".repeat(bytes.below(200)), &mut never),
     }
@@ -165,7 +203,10 @@ pub fn server_session(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let cut = bytes.byte();
     let mut now = Instant::now();
-    let config = config(&mut bytes);
+    let mut config = config(&mut bytes);
+    if cut & 8 == 8 {
+        config.protocol = Protocol::Lmtp;
+    }
     let peer = if cut % 8 == 7 { Peer::new(7).with_implicit_tls() } else { Peer::new(7) };
     let mut server = Server::new(now, Arc::new(config), peer).recorded();
     let mut asked = server.take_asked();

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ehlo_server::codec::codes::{Fault, Stage};
-use ehlo_server::codec::{EnhancedCode, Reply, ReplyCode, Verb};
+use ehlo_server::codec::{EnhancedCode, FutureRelease, Reply, ReplyCode, Timestamp, Verb};
 use ehlo_server::{
-    AuthMechanism, Config, Event, MechanismNeeds, Peer, Question, Questions, Session, Shutdown, Solicitations, TlsMode,
+    AuthMechanism, Config, Event, MechanismNeeds, Peer, Protocol, Question, Questions, Session, Shutdown,
+    Solicitations, TlsInfo, TlsMode,
 };
 
 /// What stands behind the verb.
@@ -56,7 +57,12 @@ const ARGUMENTS: &[&str] = &[
     " FROM:<s@client.test> MT-PRIORITY=3",
     " FROM:<s@client.test> MT-PRIORITY=10",
     " FROM:<s@client.test> SOLICIT=a.b",
+    " FROM:<s@client.test> SOLICIT=1",
+    " FROM:<s@client.test> HOLDFOR=60 BY=1;N",
+    " FROM:<s@client.test> HOLDUNTIL=2030-01-01T00:00:00Z",
     " TO:<bob@mx.test>",
+    " TO:<bob@other.test>",
+    " TO:<\u{e4}@mx.test>",
     " TO:<>",
     " TO:bob",
     " TO:<Postmaster>",
@@ -97,8 +103,12 @@ const BEFORE: &[&[&str]] = &[
     &["EHLO client.test"],
     &["HELO client.test"],
     &["LHLO client.test"],
+    &["EHLO client.test", "STARTTLS"],
+    &["EHLO client.test", "STARTTLS", "EHLO client.test"],
+    &["LHLO client.test", "STARTTLS", "LHLO client.test"],
     &["EHLO client.test", "MAIL FROM:<s@client.test>"],
     &["EHLO client.test", "MAIL FROM:<s@client.test>", "RCPT TO:<bob@mx.test>"],
+    &["LHLO client.test", "MAIL FROM:<s@client.test>"],
     &["LHLO client.test", "MAIL FROM:<s@client.test>", "RCPT TO:<bob@mx.test>", "RCPT TO:<ada@mx.test>"],
     &["EHLO client.test", "MAIL FROM:<s@client.test>", "RCPT TO:<bob@mx.test>", "BDAT 3\r\nabc"],
 ];
@@ -154,6 +164,11 @@ impl Walk {
             input = &input[step.used..];
             let asked = match step.event {
                 Some(Event::Ask(question)) => Some(question),
+                Some(Event::StartTls) => {
+                    self.read();
+                    self.session.handle_tls(self.now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256"));
+                    continue;
+                }
                 Some(_) => None,
                 None => {
                     self.read();
@@ -263,7 +278,9 @@ fn switch_on(config: &mut Config) {
     config.tls = TlsMode::StartTls;
     (config.requiretls, config.mt_priority, config.rrvs, config.etrn, config.expn) = (true, true, true, true, true);
     config.deliver_by = Some(1);
-    config.no_soliciting = Solicitations::parse("");
+    config.future_release =
+        Some(FutureRelease { max_interval: 100, max_until: Timestamp::parse("2029-12-31T23:59:59Z").expect("a date") });
+    config.no_soliciting = Solicitations::parse("a.b");
     config.auth.mechanisms = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"]
         .into_iter()
         .filter_map(|name| AuthMechanism::new(name, MechanismNeeds::Confidentiality))
@@ -305,6 +322,25 @@ fn settings() -> Vec<(&'static str, Config, Answers)> {
             Answers::Yes,
         ),
         ("everything on, nothing answered", with(&switch_on), Answers::Never),
+        ("LMTP", with(&|c| c.protocol = Protocol::Lmtp), Answers::Yes),
+        (
+            "LMTP, everything on",
+            with(&|c| {
+                switch_on(c);
+                c.protocol = Protocol::Lmtp
+            }),
+            Answers::Yes,
+        ),
+        (
+            "LMTP, nothing answered",
+            with(&|c| {
+                switch_on(c);
+                c.protocol = Protocol::Lmtp
+            }),
+            Answers::Never,
+        ),
+        ("no chunks", with(&|c| c.chunking = false), Answers::Yes),
+        ("one domain", with(&|c| c.limits.recipient_domains = Some(1)), Answers::Yes),
         ("no enhanced codes", with(&|c| c.enhanced_status_codes = false), Answers::Yes),
         ("STARTTLS", with(&|c| c.tls = TlsMode::StartTls), Answers::Yes),
         ("TLS required", with(&|c| c.tls = TlsMode::Required), Answers::Yes),

@@ -139,7 +139,9 @@ fn page(rows: &[Row], shown: &BTreeMap<String, Vec<String>>) -> String {
                 &u32::MAX => out.push_str("\n## Hardening {#hardening}\n"),
                 rfc => line!(out, "\n## RFC {rfc} {{#rfc{rfc}}}"),
             }
-            out.push_str("\n| | | | what is demanded | | shown by |\n|---|---|---|---|---|---|\n");
+            out.push_str(
+                "\n| row | section | level | what is demanded | verdict | shown by |\n|---|---|---|---|---|---|\n",
+            );
         }
         for row in rows {
             entry(&mut out, row, shown.get(&row.id).map_or(&[], Vec::as_slice));

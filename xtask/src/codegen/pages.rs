@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::codegen::Generated;
 use crate::codegen::data::{Advice, Associated, Detail, Registry, Reply, Stage, Standing};
 
+mod cookbook;
 mod tables;
 
 /// The first digits and what they say (RFC 5321 §4.2.1).
@@ -21,6 +22,7 @@ pub(super) fn files(registry: &Registry) -> Vec<Generated> {
         Generated { path: "docs/src/reference/enhanced-codes.md", text: enhanced_codes(registry) },
     ];
     files.extend(tables::files(registry));
+    files.extend(cookbook::files(registry));
     files
 }
 

@@ -76,7 +76,7 @@ fn what_was_written_is_fresh_until_a_table_or_a_file_changes() {
 
     scratch.edit("replies.tsv", "You have no mail", "No mail");
     let found = stale(&scratch.root).unwrap();
-    assert_eq!(found.len(), 2, "source and page: {found:?}");
+    assert_eq!(found.len(), 3, "source and two pages: {found:?}");
     assert!(found[0].starts_with("crates/codes/src/generated/replies.rs is stale from line "), "{found:?}");
 
     write(&scratch.root).unwrap();

@@ -14,10 +14,14 @@ struct Place {
 }
 
 /// Every package of the workspace. Server and client never see each other; left of the drivers nothing comes from elsewhere
-/// but what finds and holds bytes.
+/// but what finds, holds and codes bytes.
 const PLACES: &[Place] = &[
     Place { package: "ehlo-codes", inside: &[], outside: Some(&["serde"]) },
-    Place { package: "ehlo-codec", inside: &["ehlo-codes"], outside: Some(&["bytes", "memchr", "tokio-util"]) },
+    Place {
+        package: "ehlo-codec",
+        inside: &["ehlo-codes"],
+        outside: Some(&["base64ct", "bytes", "memchr", "tokio-util"]),
+    },
     Place {
         package: "ehlo-sasl",
         inside: &[],
@@ -107,8 +111,13 @@ const ALL: &[&str] = &[
 ];
 
 /// Dependencies from elsewhere that a package has only where a feature asks for them.
-const OPTIONAL: &[(&str, &str)] =
-    &[("ehlo-codes", "serde"), ("ehlo-codec", "bytes"), ("ehlo-codec", "tokio-util"), ("ehlo-tokio", "rcgen")];
+const OPTIONAL: &[(&str, &str)] = &[
+    ("ehlo-codes", "serde"),
+    ("ehlo-codec", "bytes"),
+    ("ehlo-codec", "tokio-util"),
+    ("ehlo-tokio", "rcgen"),
+    ("ehlo-policy", "hickory-resolver"),
+];
 
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the
 /// workspace they follow the same arrows.

@@ -41,6 +41,11 @@ impl Embedded {
             "--store",
             "verify",
             "--until-eof",
+            // Nobody reads it, and no place is kept free.
+            "--log-level",
+            "warn",
+            "--stress",
+            "off",
             "--max-connections",
             &connections,
             "--max-size",

@@ -45,7 +45,12 @@ pub(super) fn load(args: &Args) -> Result<Option<Users>, Failure> {
     for user in &args.user {
         let (name, password) =
             user.parts().ok_or_else(|| Failure::Usage("--user: a user is NAME:PASSWORD".to_owned()))?;
-        users.add(name, password).map_err(|error| Failure::Usage(format!("--user {name}: {error}")))?;
+        users.add(name, password).map_err(|_| {
+            Failure::Usage(format!(
+                "--user {name}: name and password have up to 1024 octets, and no control character or another one that SASLprep \
+                 (RFC 4013) forbids"
+            ))
+        })?;
     }
     Ok(Some(if args.cram_md5 { users.offer(Mechanism::CramMd5) } else { users }))
 }

@@ -49,10 +49,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `ehlo serve` on a free port, with more options.
+    /// `ehlo serve` on a free port, with more options. It logs warnings only, unless they say something else.
     pub(crate) fn start(options: &[&str]) -> Self {
         let mut command = ehlo();
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+        if !options.contains(&"--log-level") {
+            command.args(["--log-level", "warn"]);
+        }
         Self::start_command(command)
     }
 

@@ -236,7 +236,8 @@ impl<'a> EhloReply<'a> {
         value::policy(self.parameters(Extension::MtPriority)?)
     }
 
-    /// The kinds of solicitation that the server does not want, if it offers NO-SOLICITING; with an empty list, any (RFC 3865 §2.2).
+    /// The kinds of solicitation that the server does not want, if it offers NO-SOLICITING; an empty list names none
+    /// in particular and restricts nothing (RFC 3865 §2.2).
     #[must_use]
     pub fn no_soliciting(&self) -> Option<Words<'a>> {
         self.words(Extension::NoSoliciting).map(Words::commas)

@@ -56,7 +56,7 @@ pub enum Capability<'a> {
     FutureRelease(FutureRelease),
     /// MT-PRIORITY with the name of its policy, if one is told (RFC 6710 §3).
     MtPriority(Option<&'a str>),
-    /// NO-SOLICITING with the kinds of solicitation that are not wanted; without, any (RFC 3865 §2.2).
+    /// NO-SOLICITING with the kinds of solicitation that are not wanted; without any it restricts nothing (RFC 3865 §2.2).
     NoSoliciting(Words<'a>),
     /// BURL with its options; `imap` is the one of RFC 4468 §3.3. Without, a log-in is needed first (RFC 4468 §3.1).
     Burl(Words<'a>),

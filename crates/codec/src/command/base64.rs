@@ -2,22 +2,7 @@
 
 use super::Base64;
 use alloc::vec::Vec;
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// What stands for no six bits.
-const NONE: u8 = 0xFF;
-
-/// The six bits of each character.
-const VALUES: [u8; 256] = {
-    let mut values = [NONE; 256];
-    let mut i = 0;
-    while i < ALPHABET.len() {
-        values[ALPHABET[i] as usize] = i as u8;
-        i += 1;
-    }
-    values
-};
+use base64ct::{Base64 as Coding, Encoding as _};
 
 impl Base64<'_> {
     /// Appends the characters of these octets, with padding.
@@ -30,20 +15,16 @@ impl Base64<'_> {
     /// assert_eq!(challenge, b"VXNlcm5hbWU6");
     /// ```
     pub fn encode(octets: &[u8], out: &mut Vec<u8>) {
-        out.reserve(octets.len().div_ceil(3) * 4);
-        for group in octets.chunks(3) {
-            let bits = group.iter().enumerate().fold(0, |bits, (i, &octet)| bits | u32::from(octet) << (16 - 8 * i));
-            for i in 0..4 {
-                // A group of n octets has n + 1 characters.
-                let sextet = (bits >> (18 - 6 * i)) as usize & 0x3F;
-                out.push(if i <= group.len() { ALPHABET[sextet] } else { b'=' });
-            }
-        }
+        let start = out.len();
+        out.resize(start + Coding::encoded_len(octets), 0);
+        // It fails in a buffer that is too small, and only there.
+        let written = Coding::encode(octets, &mut out[start..]).map_or(0, str::len);
+        out.truncate(start + written);
     }
 
     /// Appends the octets that it stands for. Gives false, and appends nothing, if it stands for none: it has a character outside of
     /// the alphabet, lacks padding or has some in the middle, or bits behind the last octet are not zero (RFC 4648 §3.5). The answer
-    /// to that is 501 5.5.2 (RFC 4954 §4).
+    /// to that is 501 5.5.2 (RFC 4954 §4). The time that it takes depends on the length alone where the text is valid: it may be a password.
     ///
     /// ```
     /// use ehlo_codec::Base64;
@@ -59,31 +40,10 @@ impl Base64<'_> {
             return false;
         }
         let start = out.len();
-        out.reserve(text.len() / 4 * 3);
-        let groups = text.len() / 4;
-        for (number, group) in text.chunks(4).enumerate() {
-            let padding = group.iter().rev().take_while(|&&c| c == b'=').count();
-            let mut bits = 0;
-            let mut valid = padding == 0 || (padding <= 2 && number + 1 == groups);
-            for &character in &group[..4 - padding.min(4)] {
-                let sextet = VALUES[usize::from(character)];
-                valid &= sextet != NONE;
-                bits = bits << 6 | u32::from(sextet & 0x3F);
-            }
-            let octets = 3 - padding.min(3);
-            // What does not fill an octet must be zero.
-            let spare = 6 * (4 - padding.min(4)) - 8 * octets;
-            valid &= bits & ((1 << spare) - 1) == 0;
-            if !valid {
-                out.truncate(start);
-                return false;
-            }
-            bits >>= spare;
-            for i in (0..octets).rev() {
-                out.push((bits >> (8 * i)) as u8);
-            }
-        }
-        true
+        out.resize(start + text.len() / 4 * 3, 0);
+        let length = Coding::decode(text, &mut out[start..]).map(<[u8]>::len);
+        out.truncate(start + length.unwrap_or_default());
+        length.is_ok()
     }
 }
 

@@ -27,6 +27,8 @@ pub enum SyntaxError {
     Params(ParamFault),
     /// The size in BDAT is no number of up to 64 bits. There is no way to find the next command: the chunk may be on its way.
     ChunkSize,
+    /// What stands behind the size in BDAT, or behind the URI in BURL, is not the one word LAST.
+    EndMarker,
     /// The name of the SASL mechanism does not fit the grammar.
     Mechanism,
     /// The initial response of AUTH is not base64 (RFC 4954 §4).
@@ -49,6 +51,7 @@ impl fmt::Display for SyntaxError {
             Self::ForwardPath(fault) => write!(f, "the recipient: {fault}"),
             Self::Params(fault) => fault.fmt(f),
             Self::ChunkSize => f.write_str("the size of the chunk is no number of octets"),
+            Self::EndMarker => f.write_str("nothing but LAST may stand there"),
             Self::Mechanism => f.write_str("the name of the SASL mechanism is malformed"),
             Self::Base64 => f.write_str("the initial response is not base64"),
             Self::Domain => f.write_str("the domain is malformed"),
@@ -76,6 +79,7 @@ impl SyntaxError {
         const DUPLICATE: Reply = Reply::fixed(501, Some((5, 5, 4)), "Parameter stands twice");
         const TOO_MANY: Reply = Reply::fixed(501, Some((5, 5, 4)), "Too many parameters");
         const CHUNK: Reply = Reply::fixed(501, Some((5, 5, 4)), "Chunk size is malformed");
+        const END_MARKER: Reply = Reply::fixed(501, Some((5, 5, 4)), "Nothing but LAST may stand there");
         const MECHANISM: Reply = Reply::fixed(501, Some((5, 5, 4)), "Mechanism name is malformed");
         const BASE64: Reply = Reply::fixed(501, Some((5, 5, 2)), "Initial response is not base64");
         const DOMAIN: Reply = Reply::fixed(501, Some((5, 5, 4)), "Domain is malformed");
@@ -93,6 +97,7 @@ impl SyntaxError {
             Self::Params(ParamFault::Value(keyword)) => value(keyword),
             Self::Params(ParamFault::TooMany) => TOO_MANY,
             Self::ChunkSize => CHUNK,
+            Self::EndMarker => END_MARKER,
             Self::Mechanism => MECHANISM,
             Self::Base64 => BASE64,
             Self::Domain => DOMAIN,

@@ -3,7 +3,7 @@
 use super::{Base64, BurlUri, Command, DomainList, EtrnNode, MechanismName, ObsoleteVerb, SyntaxError};
 use crate::Verb;
 use crate::param::{MailParams, ParamFault, RcptParams};
-use crate::path::{ClientId, Domain, ForwardPath, PathFault, ReversePath};
+use crate::path::{ClientId, Domain, ForwardPath, Mailbox, PathFault, ReversePath, is_ordinary, ordinary};
 use crate::text::{Charset, TEXT, Text, all, four, trim_end};
 use core::fmt;
 
@@ -31,7 +31,7 @@ impl<'a> CommandLine<'a> {
     /// Cuts a line that [`LineFramer`](crate::LineFramer) gave out. Spaces at the end of the line are dropped
     /// (RFC 5321 §4.1.1), and verbs are the same in any case (§2.4).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn split(line: &'a [u8]) -> Self {
         let line = trim_end(line);
         if let Some((keyword, [b' ', argument @ ..])) = line.split_first_chunk::<4>()
@@ -51,7 +51,7 @@ impl<'a> CommandLine<'a> {
     /// # Errors
     ///
     /// [`SyntaxError`], whose [`reply`](SyntaxError::reply) a server may send as it is.
-    #[inline]
+    #[inline(always)]
     pub fn parse(&self) -> Result<Command<'a>, SyntaxError> {
         self.with(Charset::Ascii)
     }
@@ -70,19 +70,33 @@ impl<'a> CommandLine<'a> {
         match self.verb {
             None => Err(SyntaxError::UnknownCommand),
             Some(Verb::Mail) => {
-                let (from, rest) =
-                    ReversePath::with(self.path(behind_from, charset, SyntaxError::ReversePath)?, charset)
-                        .map_err(SyntaxError::ReversePath)?;
-                let params = MailParams::with(params(rest)?, charset).map_err(SyntaxError::Params)?;
-                Ok(Command::Mail { from, params })
+                let bytes = self.path(behind_from, charset, SyntaxError::ReversePath)?;
+                let Some((at, close)) = ordinary(bytes, charset) else { return odd_mail(bytes, charset) };
+                let text = params(&bytes[close + 1..])?;
+                match MailParams::usual(text) {
+                    Some(params) => {
+                        let from = ReversePath::Mailbox(Mailbox::found(bytes, at, close));
+                        Ok(Command::Mail { from, params })
+                    }
+                    None => mail(ReversePath::Mailbox(Mailbox::found(bytes, at, close)), text, charset),
+                }
             }
             Some(Verb::Rcpt) => {
-                let (to, rest) = ForwardPath::with(self.path(behind_to, charset, SyntaxError::ForwardPath)?, charset)
-                    .map_err(SyntaxError::ForwardPath)?;
-                let params = RcptParams::with(params(rest)?, charset).map_err(SyntaxError::Params)?;
-                Ok(Command::Rcpt { to, params })
+                let bytes = self.path(behind_to, charset, SyntaxError::ForwardPath)?;
+                let Some((at, close)) = ordinary(bytes, charset) else { return odd_rcpt(bytes, charset) };
+                let text = params(&bytes[close + 1..])?;
+                match RcptParams::usual(text) {
+                    Some(params) => {
+                        let to = ForwardPath::Mailbox(Mailbox::found(bytes, at, close));
+                        Ok(Command::Rcpt { to, params })
+                    }
+                    None => rcpt(ForwardPath::Mailbox(Mailbox::found(bytes, at, close)), text, charset),
+                }
             }
-            Some(Verb::Ehlo) => Ok(Command::Ehlo(self.client_id(charset)?)),
+            Some(Verb::Ehlo) => match self.argument {
+                Some(name) if is_ordinary(name) => Ok(Command::Ehlo(Domain::checked(name))),
+                _ => self.other(Verb::Ehlo, charset),
+            },
             Some(Verb::Data) => self.no_argument(Command::Data),
             Some(verb) => self.other(verb, charset),
         }
@@ -91,6 +105,7 @@ impl<'a> CommandLine<'a> {
     #[inline(never)]
     fn other(&self, verb: Verb, charset: Charset) -> Result<Command<'a>, SyntaxError> {
         match verb {
+            Verb::Ehlo => Ok(Command::Ehlo(self.client_id(charset)?)),
             Verb::Helo => Ok(Command::Helo(self.client_id(charset)?)),
             Verb::Lhlo => Ok(Command::Lhlo(self.client_id(charset)?)),
             Verb::Rset => self.no_argument(Command::Rset),
@@ -122,9 +137,7 @@ impl<'a> CommandLine<'a> {
                 };
                 Ok(Command::Auth {
                     mechanism: MechanismName::parse(mechanism).ok_or(SyntaxError::Mechanism)?,
-                    initial_response: response
-                        .map(|r| Base64::parse(r).filter(|r| !r.as_str().is_empty()).ok_or(SyntaxError::Base64))
-                        .transpose()?,
+                    initial_response: response.map(|r| Base64::parse(r).ok_or(SyntaxError::Base64)).transpose()?,
                 })
             }
             Verb::Etrn => {
@@ -175,7 +188,6 @@ impl<'a> CommandLine<'a> {
         Ok((text, false))
     }
 
-    #[inline(always)]
     fn client_id(&self, charset: Charset) -> Result<ClientId<'a>, SyntaxError> {
         let bytes = self.argument.ok_or(SyntaxError::MissingArgument)?;
         Domain::with(bytes, charset).map_err(|fault| wrong_name(bytes, charset, fault))
@@ -206,9 +218,37 @@ impl<'a> CommandLine<'a> {
         match text.split_once(' ') {
             None => Ok((text, false)),
             Some((word, marker)) if marker.eq_ignore_ascii_case("LAST") => Ok((word, true)),
-            Some(_) => Err(SyntaxError::UnexpectedArgument),
+            Some(_) => Err(SyntaxError::EndMarker),
         }
     }
+}
+
+/// MAIL whose path is not of the form that nearly all have.
+#[inline(never)]
+fn odd_mail(bytes: &[u8], charset: Charset) -> Result<Command<'_>, SyntaxError> {
+    let (from, rest) = ReversePath::odd(bytes, charset).map_err(SyntaxError::ReversePath)?;
+    mail(from, params(rest)?, charset)
+}
+
+/// MAIL whose parameters are not those that nearly all have.
+#[inline(never)]
+fn mail<'a>(from: ReversePath<'a>, text: &'a [u8], charset: Charset) -> Result<Command<'a>, SyntaxError> {
+    let params = MailParams::with(text, charset).map_err(SyntaxError::Params)?;
+    Ok(Command::Mail { from, params })
+}
+
+/// RCPT whose path is not of the form that nearly all have.
+#[inline(never)]
+fn odd_rcpt(bytes: &[u8], charset: Charset) -> Result<Command<'_>, SyntaxError> {
+    let (to, rest) = ForwardPath::odd(bytes, charset).map_err(SyntaxError::ForwardPath)?;
+    rcpt(to, params(rest)?, charset)
+}
+
+/// RCPT whose parameters are not those that nearly all have.
+#[inline(never)]
+fn rcpt<'a>(to: ForwardPath<'a>, text: &'a [u8], charset: Charset) -> Result<Command<'a>, SyntaxError> {
+    let params = RcptParams::with(text, charset).map_err(SyntaxError::Params)?;
+    Ok(Command::Rcpt { to, params })
 }
 
 /// The verbs of every day that have an argument.

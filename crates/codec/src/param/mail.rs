@@ -150,7 +150,7 @@ impl<'a> MailParams<'a> {
 
     /// SIZE and BODY as nearly every client writes them; whatever else is left to the tables.
     #[inline(always)]
-    fn usual(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+    fn usual_at(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         const SIZE_: u32 = four(b"SIZE");
         const BODY_: u32 = four(b"BODY");
         let ([s, i, z, e, b'='], value) = bytes.get(at..)?.split_first_chunk::<5>()? else { return None };

@@ -86,7 +86,7 @@ impl<'a> RcptParams<'a> {
 
     /// NOTIFY; whatever else is left to the tables.
     #[inline(always)]
-    fn usual(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+    fn usual_at(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         let ([n, o, t, i, f, y, b'='], value) = bytes.get(at..)?.split_first_chunk::<7>()? else { return None };
         if four(&[*n, *o, *t, *i]) != four(b"NOTI") || (f | 0x20, y | 0x20) != (b'f', b'y') || self.known.has(NOTIFY) {
             return None;

@@ -226,8 +226,8 @@ pub struct OriginalRecipient<'a> {
 }
 
 impl<'a> OriginalRecipient<'a> {
-    /// Reads an ORCPT value of at most [`RcptParams::MAX_ORCPT`] octets. What is encoded in its address must be printable ASCII: a report
-    /// could not hold it otherwise (RFC 3461 §4.2).
+    /// Reads an ORCPT value of at most [`RcptParams::MAX_ORCPT`] octets. What is encoded in its address must be printable: ASCII, since a
+    /// report could not hold it otherwise (RFC 3461 §4.2), or UTF-8, which belongs into transactions with SMTPUTF8 only.
     #[must_use]
     pub fn parse(value: &'a str) -> Option<Self> {
         Self::with(value, Charset::Utf8)
@@ -235,10 +235,24 @@ impl<'a> OriginalRecipient<'a> {
 
     pub(super) fn with(value: &'a str, charset: Charset) -> Option<Self> {
         let (kind, address) = value.split_once(';')?;
-        let address = XText::with(address, charset).filter(|a| !a.as_str().is_empty() && a.is_printable())?;
         let fits = !kind.is_empty() && all(kind.as_bytes(), ATEXT) && value.len() <= RcptParams::MAX_ORCPT;
-        fits.then_some(Self { kind, address })
+        let address = XText::with(address, charset).filter(|address| fits && !address.as_str().is_empty())?;
+        // RFC 6533 §3 has a type for addresses beyond ASCII, and reports that can hold them. Postfix 3.7 sends octets of UTF-8 as xtext of the
+        // type rfc822 instead, for each such recipient: to refuse them would be to refuse its mail.
+        let printable = address.is_printable() || charset == Charset::Utf8 && is_printable_utf8(address);
+        printable.then_some(Self { kind, address })
     }
+}
+
+/// Whether the octets of an address that fits into ORCPT are UTF-8 without control characters.
+fn is_printable_utf8(address: XText<'_>) -> bool {
+    let mut octets = [0; RcptParams::MAX_ORCPT];
+    let mut length = 0;
+    for (place, octet) in octets.iter_mut().zip(address.bytes()) {
+        *place = octet;
+        length += 1;
+    }
+    core::str::from_utf8(&octets[..length]).is_ok_and(|text| !text.chars().any(|c| c.is_control() && c != '\t'))
 }
 
 impl fmt::Display for OriginalRecipient<'_> {

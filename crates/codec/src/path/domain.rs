@@ -1,7 +1,7 @@
 //! Domains and address literals (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3).
 
 use super::{MAX_DOMAIN, PathFault};
-use crate::text::{self, Charset, LDH, is, run};
+use crate::text::{self, Charset, LDH, is, run_let_dig};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -57,7 +57,7 @@ impl<'a> Domain<'a> {
     /// Bytes that are ASCII or were checked to be UTF-8 give a domain; others a fault.
     #[inline(always)]
     pub(crate) fn with(bytes: &'a [u8], charset: Charset) -> Result<Self, PathFault> {
-        if domain_end(bytes, 0) == Some(bytes.len()) && bytes.len() <= MAX_DOMAIN {
+        if is_ordinary(bytes) {
             return Ok(Self(bytes));
         }
         let text = core::str::from_utf8(bytes).map_err(|_| PathFault::NonAscii)?;
@@ -123,22 +123,33 @@ impl fmt::Debug for Domain<'_> {
     }
 }
 
-/// Where the domain of ordinary ASCII labels that begins at `from` ends.
+/// Whether it is a domain of ordinary ASCII labels that is not long.
 #[inline(always)]
-pub(crate) fn domain_end(bytes: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn is_ordinary(bytes: &[u8]) -> bool {
+    domain_end(bytes, 0) == Some(bytes.len())
+}
+
+/// Where the domain of ordinary ASCII labels that begins at `from` ends; `None` too if it is longer than a label may be, for then one of its
+/// labels may be too long.
+#[inline(always)]
+pub(super) fn domain_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
+    // Letters and digits, with one dot or any number of `-` between them.
     loop {
         let start = at;
-        at = run(bytes, at, LDH);
-        match bytes.get(start..at) {
-            Some([first, .., last]) if *first != b'-' && *last != b'-' && at - start <= MAX_LABEL => {}
-            Some([only]) if *only != b'-' => {}
-            _ => return None,
+        at = run_let_dig(bytes, at);
+        if at == start {
+            return None;
         }
-        if bytes.get(at) != Some(&b'.') {
-            return Some(at);
+        match bytes.get(at) {
+            Some(b'.') => at += 1,
+            Some(b'-') => {
+                while bytes.get(at) == Some(&b'-') {
+                    at += 1;
+                }
+            }
+            _ => return if at - from <= MAX_LABEL { Some(at) } else { None },
         }
-        at += 1;
     }
 }
 
@@ -155,5 +166,50 @@ fn literal(inner: &str) -> Option<IpAddr> {
     match inner.get(..5) {
         Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => inner[5..].parse::<Ipv6Addr>().ok().map(Into::into),
         _ => inner.parse::<Ipv4Addr>().ok().map(Into::into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Charset, Domain, MAX_LABEL, domain_end};
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    /// The grammar, label by label.
+    fn naive(bytes: &[u8]) -> Option<usize> {
+        let end = bytes.iter().position(|b| !b.is_ascii_alphanumeric() && !b"-.".contains(b)).unwrap_or(bytes.len());
+        let label = |l: &[u8]| l.first().is_some_and(|b| *b != b'-') && l.last() != Some(&b'-');
+        bytes[..end].split(|&b| b == b'.').all(label).then_some(end)
+    }
+
+    #[test]
+    fn all_short_domains_end_where_the_grammar_has_it_wherever_they_begin() {
+        const ALPHABET: [u8; 5] = *b"a.->1";
+        for length in 0..=7_u32 {
+            for mut number in 0..5_usize.pow(length) {
+                let mut word = Vec::new();
+                for _ in 0..length {
+                    word.push(ALPHABET[number % 5]);
+                    number /= 5;
+                }
+                for (in_front, behind) in [(0, 0), (0, 9), (5, 2), (7, 12)] {
+                    let text = [&[b'b'; 7][..in_front], &word, &[b'>'; 12][..behind]].concat();
+                    assert_eq!(domain_end(&text, 0), naive(&text), "{}", text.escape_ascii());
+                    let found = Domain::with(&text, Charset::Ascii).is_ok();
+                    assert_eq!(found, naive(&text) == Some(text.len()), "{}", text.escape_ascii());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_domain_goes_by_the_whole_grammar() {
+        for (length, short) in [(MAX_LABEL, true), (MAX_LABEL + 1, false)] {
+            let text: String = core::iter::repeat_n('a', length).collect();
+            assert_eq!(domain_end(text.as_bytes(), 0), short.then_some(length));
+            assert_eq!(Domain::parse(&text).is_ok(), short);
+            let text = alloc::format!("a.{}", &text[2..]);
+            assert!(Domain::parse(&text).is_ok());
+        }
     }
 }

@@ -52,6 +52,12 @@ impl<'a> Mailbox<'a> {
         Self { text, at: at as u8 }
     }
 
+    /// What [`ordinary`](super::ordinary) has found.
+    #[inline(always)]
+    pub(crate) fn found(bytes: &'a [u8], at: usize, close: usize) -> Self {
+        Self { text: &bytes[1..close], at: (at - 1) as u8 }
+    }
+
     /// The whole, as it was written.
     #[must_use]
     pub const fn as_str(&self) -> &'a str {

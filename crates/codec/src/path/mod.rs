@@ -4,6 +4,7 @@ mod domain;
 mod mailbox;
 mod owned;
 
+pub(crate) use domain::is_ordinary;
 pub use domain::{ClientId, Domain};
 pub use mailbox::Mailbox;
 pub use owned::{DomainBuf, ForwardPathBuf, MailboxBuf, ReversePathBuf};
@@ -53,7 +54,7 @@ impl fmt::Display for PathFault {
             Self::DomainTooLong => "the domain is longer than 255 octets",
             Self::AddressLiteral => "the address literal is malformed",
             Self::Route => "the source route is malformed",
-            Self::NonAscii => "the address is not ASCII",
+            Self::NonAscii => "a character is not ASCII",
         })
     }
 }
@@ -91,17 +92,16 @@ impl<'a> ReversePath<'a> {
         Ok((path, text::text(rest)))
     }
 
-    #[inline(always)]
-    pub(crate) fn with(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
-        if let Some((mailbox, rest)) = ordinary(bytes, charset) {
-            return Ok((Self::Mailbox(mailbox), rest));
+    fn with(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+        match ordinary(bytes, charset) {
+            Some((at, close)) => Ok((Self::Mailbox(Mailbox::found(bytes, at, close)), &bytes[close + 1..])),
+            None => Self::odd(bytes, charset),
         }
-        Self::odd(bytes, charset)
     }
 
     /// By the whole grammar, and the fault where there is one.
     #[inline(never)]
-    fn odd(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+    pub(crate) fn odd(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
         if let Some(rest) = bytes.strip_prefix(b"<>") {
             return Ok((Self::Null, rest));
         }
@@ -203,17 +203,16 @@ impl<'a> ForwardPath<'a> {
         Ok((path, text::text(rest)))
     }
 
-    #[inline(always)]
-    pub(crate) fn with(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
-        if let Some((mailbox, rest)) = ordinary(bytes, charset) {
-            return Ok((Self::Mailbox(mailbox), rest));
+    fn with(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+        match ordinary(bytes, charset) {
+            Some((at, close)) => Ok((Self::Mailbox(Mailbox::found(bytes, at, close)), &bytes[close + 1..])),
+            None => Self::odd(bytes, charset),
         }
-        Self::odd(bytes, charset)
     }
 
     /// By the whole grammar, and the fault where there is one.
     #[inline(never)]
-    fn odd(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
+    pub(crate) fn odd(bytes: &'a [u8], charset: Charset) -> Result<(Self, &'a [u8]), PathFault> {
         let (inner, rest) = bracketed(bytes, charset)?;
         if let Some(postmaster) = Postmaster::parse(inner) {
             return Ok((Self::Postmaster(postmaster), rest));
@@ -255,11 +254,12 @@ impl fmt::Display for ForwardPath<'_> {
     }
 }
 
-/// `"<" Dot-string "@" Domain ">"`, which is nearly every path there is, and what follows it.
+/// Where `"<" Dot-string "@" Domain ">"`, which is nearly every path there is, has its `@` and its `>`.
 ///
-/// In [`Charset::Utf8`] the bytes must be UTF-8.
+/// Numbers and not a mailbox: what a command is made of is built in the place where it stays, since each move of it costs more than to
+/// find these. In [`Charset::Utf8`] the bytes must be UTF-8.
 #[inline(always)]
-fn ordinary(bytes: &[u8], charset: Charset) -> Option<(Mailbox<'_>, &[u8])> {
+pub(crate) fn ordinary(bytes: &[u8], charset: Charset) -> Option<(usize, usize)> {
     if bytes.first() != Some(&b'<') {
         return None;
     }
@@ -268,10 +268,10 @@ fn ordinary(bytes: &[u8], charset: Charset) -> Option<(Mailbox<'_>, &[u8])> {
         return None;
     }
     let close = domain_end(bytes, at + 1)?;
-    if bytes.get(close) != Some(&b'>') || close - at > MAX_DOMAIN + 1 {
+    if bytes.get(close) != Some(&b'>') {
         return None;
     }
-    Some((Mailbox::checked(bytes.get(1..close)?, at - 1), bytes.get(close + 1..)?))
+    Some((at, close))
 }
 
 /// What stands in the brackets behind a source route, and what follows the path: `Path = "<" [ A-d-l ":" ] Mailbox ">"`.

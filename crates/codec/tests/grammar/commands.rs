@@ -52,7 +52,7 @@ fn bdat() {
         SyntaxError::ChunkSize,
         &["BDAT LAST", "BDAT x", "BDAT -1", "BDAT +1", "BDAT 18446744073709551616", "BDAT  LAST", "BDAT 1.5 LAST"],
     );
-    refused(SyntaxError::UnexpectedArgument, &["BDAT 1 2", "BDAT 1 LAST LAST", "BDAT 1 LASTX", "BDAT 1  LAST"]);
+    refused(SyntaxError::EndMarker, &["BDAT 1 2", "BDAT 1 LAST LAST", "BDAT 1 LASTX", "BDAT 1  LAST"]);
     refused(SyntaxError::Characters, &["BDAT 1\u{1}"]);
 }
 
@@ -163,7 +163,7 @@ fn burl() {
         SyntaxError::Uri,
         &["BURL LAST", "BURL imap", "BURL :x", "BURL 1a:x", "BURL a:", "BURL a:b#c", "BURL a:<b>", "BURL a:\"b\""],
     );
-    refused(SyntaxError::UnexpectedArgument, &["BURL a:b c", "BURL a:b LAST LAST", "BURL a:b  LAST"]);
+    refused(SyntaxError::EndMarker, &["BURL a:b c", "BURL a:b LAST LAST", "BURL a:b  LAST"]);
     assert_eq!(BurlUri::parse(url).map(BurlUri::scheme), Some("imap"));
 }
 

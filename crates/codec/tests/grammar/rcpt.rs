@@ -70,6 +70,17 @@ fn orcpt() {
     assert!(RcptParams::parse("ORCPT=utf-8;äda@b").is_err());
     let params = RcptParams::parse_utf8("ORCPT=utf-8;äda@b").expect("a value");
     assert_eq!(params.orcpt().map(|o| o.address.as_str()), Some("äda@b"));
+    // So does one that was encoded octet by octet, as Postfix does; it has to be one, and printable.
+    let params = RcptParams::parse_utf8("ORCPT=rfc822;+E7+94+A8@b").expect("a value");
+    assert_eq!(params.orcpt().map(|o| o.address.decode().into_owned()), Some("用@b".into()));
+    let longest = format!("ORCPT=rfc822;{}ab", "+C3+A4".repeat(81) + "+2B+2B");
+    assert_eq!(longest.len(), "ORCPT=".len() + RcptParams::MAX_ORCPT + 1);
+    assert!(RcptParams::parse_utf8(&longest).is_err() && RcptParams::parse_utf8(&longest[..longest.len() - 1]).is_ok());
+    for value in
+        ["+E7+94", "+E4@b", "+94+A8", "+C3ä", "+C0+AF", "+ED+A0+80", "+C2+85", "ä+0D+0A", "+C3+A4+00", "+7F+C3+A4"]
+    {
+        assert!(RcptParams::parse_utf8(&format!("ORCPT=rfc822;{value}")).is_err(), "{value}");
+    }
     // Whoever builds one of parts that do not fit is refused.
     let address = XText::parse("a@b").expect("xtext");
     for kind in ["", "a b", "a;b", "a\r\nRSET", "a=b", "ä"] {

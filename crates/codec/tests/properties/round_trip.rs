@@ -116,8 +116,9 @@ proptest! {
         prop_assert!(wire.len() <= reply.max_len());
 
         let mut line_by_line = Vec::new();
-        let mut count = 0;
-        while reply.write_line_to(&mut line_by_line, count, true) {
+        let (mut count, mut next) = (0, Some(0));
+        while let Some(from) = next {
+            next = reply.write_line_to(&mut line_by_line, from, true);
             count += 1;
         }
         prop_assert_eq!((&line_by_line, count), (&wire, lines.len()));

@@ -23,7 +23,9 @@ impl Session {
         let asked = self.asked.filter(|asked| asked.sequence == answer.token.sequence).ok_or(ResolveError::Stale)?;
         self.asked = None;
         self.decide(now, asked.kind, answer.verdict);
+        self.leave_if_told(now);
         self.shutdown_if_asked(now);
+        self.end_if_over(now);
         Ok(())
     }
 
@@ -38,6 +40,9 @@ impl Session {
     #[must_use]
     pub fn pending(&self) -> Pending<'_> {
         let Some(asked) = self.asked else { return Pending::Nothing };
+        if let Kind::Override(spot) = asked.kind {
+            return self.pending_override(spot);
+        }
         let subject = self.read_again(&self.subject.0);
         match (asked.kind, subject) {
             (Kind::Connect, _) => Pending::Connect,
@@ -75,25 +80,33 @@ impl Session {
                 self.refuse(now, asked.kind, &replies::LOCAL_ERROR);
             }
             Kind::Mail | Kind::Rcpt | Kind::Data => self.refuse(now, asked.kind, &replies::LOCAL_ERROR),
+            Kind::Override(spot) => self.proceed(now, spot),
         }
+        self.leave_if_told(now);
         self.shutdown_if_asked(now);
+        self.end_if_over(now);
     }
 
     fn decide(&mut self, now: Instant, kind: Kind, verdict: Verdict) {
         match kind {
             Kind::Auth => return self.decide_auth(now, verdict),
+            Kind::Override(spot) => return self.decide_override(now, spot, verdict),
             // Whatever the answer is: the application has the message, or has none of it.
             Kind::Commit => self.message = false,
             _ => {}
         }
         let verdict = match verdict {
             Verdict::Each(answers) if self.config.protocol == Protocol::Lmtp => return self.commit_each(now, answers),
-            Verdict::Each(answers) => for_all(answers),
+            Verdict::Each(answers) => for_all(answers, self.envelope.recipients()),
             verdict => verdict,
         };
         let refusal = match verdict {
-            // Only AUTH's token makes these two, and the answers for each recipient were looked at before.
-            Verdict::Accept | Verdict::Challenge(_) | Verdict::Identity(_) | Verdict::Each(_) => None,
+            // The tokens of these questions make none of the others, and the answers for each recipient were looked at before.
+            Verdict::Accept
+            | Verdict::Challenge(_)
+            | Verdict::Identity(_)
+            | Verdict::Override(_)
+            | Verdict::Each(_) => None,
             Verdict::AcceptAt(priority) => return self.accept_sender(now, Some(priority)),
             Verdict::Reply(reply) => {
                 let reply = self.for_this_peer(kind, reply);
@@ -148,8 +161,8 @@ impl Session {
             Kind::Commit => self.accept_with(now, kind, &replies::QUEUED),
             Kind::Vrfy | Kind::Expn => self.accept_with(now, kind, &replies::CANNOT_VERIFY),
             Kind::Etrn => self.accept_with(now, kind, &replies::QUEUING),
-            // It has answers of its own.
-            Kind::Auth => {}
+            // They have answers of their own.
+            Kind::Auth | Kind::Override(_) => {}
         }
     }
 
@@ -173,7 +186,7 @@ impl Session {
                 self.enter(now, State::Recipients);
             }
             Kind::Commit => {
-                self.temper.message(&self.config.limits);
+                self.temper.message(self.idle_commands());
                 self.reply_to_message(now, reply);
                 self.end_transaction(now);
             }
@@ -188,6 +201,7 @@ impl Session {
     fn commit_each(&mut self, now: Instant, answers: Vec<RecipientAnswer>) {
         let mut answers = answers.into_iter();
         let (mut taken, mut leave) = (false, false);
+        let other_words = self.has_other_words();
         for _ in 0..self.envelope.recipients() {
             let reply = match answers.next() {
                 Some(Ok(None)) => replies::QUEUED,
@@ -196,14 +210,16 @@ impl Session {
             };
             taken |= reply.code().class() == ReplyClass::Completion;
             leave |= reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE;
-            self.output.push(&reply);
+            if !other_words {
+                self.output.push(&reply);
+            }
         }
-        self.note_output(now);
+        self.end_replies(now, other_words);
         if leave {
             return self.close(now, CloseReason::Refused);
         }
         if taken {
-            self.temper.message(&self.config.limits);
+            self.temper.message(self.idle_commands());
         }
         self.end_transaction(now);
         if !taken {
@@ -236,9 +252,14 @@ impl Session {
                 self.count_follower(now);
             }
             // They were counted when they came.
-            Kind::Connect | Kind::Hello { .. } | Kind::Vrfy | Kind::Expn | Kind::Etrn | Kind::Auth | Kind::Commit => {
-                self.go_on(now)
-            }
+            Kind::Connect
+            | Kind::Hello { .. }
+            | Kind::Vrfy
+            | Kind::Expn
+            | Kind::Etrn
+            | Kind::Auth
+            | Kind::Override(_)
+            | Kind::Commit => self.go_on(now),
         }
     }
 
@@ -286,8 +307,7 @@ impl Session {
         let reply =
             if extended { self.ehlo_reply() } else { Reply::new(ReplyCode::OK, None, self.config.hostname.clone()) };
         // The hostname was checked, and keywords and numbers are printable.
-        self.output.push_plain(&reply.unwrap_or(Reply::fixed(250, None, "Hello")));
-        self.note_output(now);
+        self.reply_plain(now, &reply.unwrap_or(Reply::fixed(250, None, "Hello")));
         self.enter(now, State::Ready);
     }
 
@@ -302,8 +322,9 @@ impl Session {
     }
 }
 
-/// What one reply can tell of answers for each recipient: that of the first that was not taken, so that none is lost.
-fn for_all(answers: Vec<RecipientAnswer>) -> Verdict {
+/// What one reply can tell of answers for so many recipients: that of the first that was not taken, so that none is lost.
+fn for_all(mut answers: Vec<RecipientAnswer>, recipients: usize) -> Verdict {
+    answers.resize(recipients, Err(replies::LOCAL_ERROR));
     let first = answers.iter().position(Result::is_err).unwrap_or_default();
     match answers.into_iter().nth(first) {
         Some(Ok(None)) => Verdict::Accept,

@@ -64,7 +64,8 @@ impl Session {
         if line.len() + 2 > self.config.limits.auth_line {
             return self.fail_auth(now, &replies::AUTH_LINE_TOO_LONG);
         }
-        let Some(exchange) = &self.exchange else { return };
+        // There is none if the client was challenged by what was said in place of a reply.
+        let Some(exchange) = &self.exchange else { return self.defer_auth(now, &replies::AUTH_UNAVAILABLE) };
         let mechanism = exchange.mechanism;
         match AuthResponse::parse(line) {
             Some(AuthResponse::Cancel) => self.fail_auth(now, &replies::AUTH_CANCELLED),
@@ -106,8 +107,13 @@ impl Session {
     pub(super) fn decide_auth(&mut self, now: Instant, verdict: Verdict) {
         match verdict {
             Verdict::Challenge(octets) => {
-                self.output.push_challenge(&octets);
-                self.note_output(now);
+                if self.overriding.is_some() {
+                    let challenge = Reply::fixed(334, None, "");
+                    self.reply_plain(now, &challenge);
+                } else {
+                    self.output.push_challenge(&octets);
+                    self.note_output(now);
+                }
                 if let Some(exchange) = &mut self.exchange {
                     exchange.response = None;
                 }
@@ -127,8 +133,8 @@ impl Session {
             }
             Verdict::Reply(reply) => self.fail_auth(now, &reply),
             // No token of this question makes them.
-            Verdict::Accept | Verdict::AcceptAt(_) | Verdict::Each(_) => {
-                self.defer_auth(now, &replies::AUTH_UNAVAILABLE)
+            Verdict::Accept | Verdict::AcceptAt(_) | Verdict::Each(_) | Verdict::Override(_) => {
+                self.defer_auth(now, &replies::AUTH_UNAVAILABLE);
             }
         }
     }

@@ -6,6 +6,7 @@ mod normalize;
 pub(super) use self::chunk::Chunk;
 pub(super) use self::normalize::Normalizer;
 
+use super::overriding::Spot;
 use super::{Kind, Phase, Session};
 use crate::config::{BareLineEnds, Protocol};
 use crate::event::{AbortReason, CloseReason, Event, Reason};
@@ -26,17 +27,19 @@ pub(super) enum Source {
     Chunk(Chunk),
 }
 
-/// Since when a message is coming, and how much of that time its sink took.
+/// How long a message has been coming, or a chunk that is read over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
+    /// Since when: moved by the time that its sink took.
     begin: Instant,
-    paused: Duration,
+    /// Octets that were counted before.
+    octets: u64,
     pub(super) paused_at: Instant,
 }
 
 impl Pace {
-    pub(super) const fn begin(now: Instant) -> Self {
-        Self { begin: now, paused: Duration::ZERO, paused_at: now }
+    pub(super) const fn begin(now: Instant, octets: u64) -> Self {
+        Self { begin: now, octets, paused_at: now }
     }
 }
 
@@ -98,6 +101,7 @@ impl Session {
             self.deadline = (self.body_deadline(now), Reason::Body);
             let reply = self.for_this_peer(Kind::Commit, of_failure(reply));
             self.give_up(AbortReason::NotStored, reply);
+            self.end_if_over(now);
         }
     }
 
@@ -107,7 +111,7 @@ impl Session {
             self.reply(now, &replies::START_MAIL_INPUT);
         }
         (self.size, self.refused) = (0, 0);
-        self.pace = Pace::begin(now);
+        self.pace = Pace::begin(now, 0);
         self.check = LineCheck::new();
         self.received = ReceivedCount::new();
         self.normalizer = Normalizer::default();
@@ -128,18 +132,17 @@ impl Session {
 
     /// When more of the body must have come: within the time for some, and not more slowly on the whole than the limit allows.
     pub(super) fn body_deadline(&self, now: Instant) -> Instant {
-        let next = deadline(now, self.config.timeouts.body);
-        let Some(seconds) = (self.size + self.refused).checked_div(u64::from(self.config.limits.data_rate)) else {
-            return next;
-        };
-        let time = self.config.timeouts.slow_body.saturating_add(Duration::from_secs(seconds));
-        next.min(deadline(self.pace.begin, time.saturating_add(self.pace.paused)))
+        let next = deadline(now, self.patience(|t| t.body));
+        let octets = (self.size + self.refused).saturating_sub(self.pace.octets);
+        let Some(seconds) = octets.checked_div(u64::from(self.data_rate())) else { return next };
+        let time = self.patience(|t| t.slow_body).saturating_add(Duration::from_secs(seconds));
+        next.min(deadline(self.pace.begin, time))
     }
 
     /// The sink goes on; what it took of the time is not the peer's.
     pub(super) fn unpause(&mut self, now: Instant) {
         if std::mem::take(&mut self.paused) {
-            self.pace.paused += now.saturating_duration_since(self.pace.paused_at);
+            self.pace.begin += now.saturating_duration_since(self.pace.paused_at);
         }
     }
 
@@ -155,21 +158,26 @@ impl Session {
 
     /// Takes bytes of a message; gives how many, and the piece of the message that they hold.
     pub(super) fn handle_body<'i>(&mut self, now: Instant, input: &'i [u8]) -> (usize, Option<&'i [u8]>) {
-        self.deadline = (self.body_deadline(now), Reason::Body);
         let normalize = self.config.bare_line_ends == BareLineEnds::Normalize;
         let (used, found) = if normalize && self.phase == Phase::Body && !self.is_binary() {
             self.next_normalized(input)
         } else {
             self.source.next(input)
         };
-        match found {
-            Found::NeedMore => (used, None),
-            Found::Piece(piece) => (used, self.take_piece(now, piece)),
+        let piece = match found {
+            Found::NeedMore => None,
+            Found::Piece(piece) => self.take_piece(now, piece),
             Found::End => {
                 self.end_body(now);
-                (used, None)
+                self.leave_if_told(now);
+                return (used, None);
             }
+        };
+        // Behind what has come and not before it, so that it does not depend on how the stream was cut.
+        if matches!(self.phase, Phase::Body | Phase::Refusing(_)) {
+            self.deadline = (self.body_deadline(now), Reason::Body);
         }
+        (used, piece)
     }
 
     /// As [`Source::next`], with bare CR and LF made CRLF. What is put in uses no input.
@@ -265,11 +273,15 @@ impl Session {
                 self.abort(AbortReason::Loop);
                 self.refuse_message(now, &replies::LOOP);
             }
-            _ => {
-                let token = self.ask(now, Kind::Commit);
-                self.events.push(Event::Ask(Question::Commit(CommitToken(token))));
-            }
+            _ if self.asks_override() => self.ask_override(now, Spot::Message),
+            _ => self.ask_commit(now),
         }
+    }
+
+    /// The message is complete, and asked about.
+    pub(super) fn ask_commit(&mut self, now: Instant) {
+        let token = self.ask(now, Kind::Commit);
+        self.events.push(Event::Ask(Question::Commit(CommitToken(token))));
     }
 
     /// Whether a CR or LF stands alone in the message, and is a reason to refuse it.
@@ -284,6 +296,9 @@ impl Session {
     /// Answers a message at its end: once, or under LMTP once for each of its recipients (RFC 2033 §4.2, §4.3).
     pub(super) fn reply_to_message(&mut self, now: Instant, reply: &Reply) {
         let times = if self.config.protocol == Protocol::Lmtp { self.envelope.recipients() } else { 1 };
+        if self.overriding.is_some() {
+            return self.reply_overridden(now, reply, true, times);
+        }
         self.output.push_times(reply, times);
         self.note_output(now);
     }

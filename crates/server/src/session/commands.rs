@@ -1,8 +1,10 @@
 //! Command lines: which are allowed, and what they do.
 
 use super::body::Source;
+use super::overriding::Spot;
 use super::{Kind, Phase, Session};
 use crate::config::Protocol;
+use crate::count::CommandCounts;
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::extension::{check_mail, check_rcpt, is_offered, line_limit};
 use crate::question::{
@@ -21,16 +23,32 @@ const METHODS: &[&[u8]] = &[b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", 
 
 impl Session {
     /// Takes bytes of a command line, and obeys it if they complete it; gives how many were used.
-    pub(super) fn handle_line(&mut self, now: Instant, input: &[u8]) -> usize {
+    pub(super) fn handle_line(&mut self, now: Instant, input: &[u8], commands: &mut CommandCounts) -> usize {
         // The line may lie in the framer, so the framer is set aside while the session acts on it.
         let mut framer = std::mem::replace(&mut self.framer, LineFramer::new(0));
         let (used, frame) = framer.next(input);
+        if frame != Framed::NeedMore {
+            // What was to be said in place of a reply that did not come.
+            self.overriding = None;
+        }
         match frame {
             Framed::NeedMore => {}
+            Framed::Line(line) if self.asks_override() => {
+                self.keep_subject(line);
+                let response = self.phase == Phase::Authenticating;
+                if !response {
+                    commands.count(CommandLine::split(line).verb);
+                }
+                self.ask_override(now, if response { Spot::Response } else { Spot::Command });
+            }
             Framed::Line(line) if self.phase == Phase::Authenticating => self.handle_response(now, line),
-            Framed::Line(line) => self.handle_command(now, line),
+            Framed::Line(line) => {
+                commands.count(CommandLine::split(line).verb);
+                self.handle_command(now, line);
+            }
             Framed::Fault(fault) if self.phase == Phase::Authenticating => self.handle_response_fault(now, fault),
             Framed::Fault(fault) => {
+                commands.count(None);
                 self.go_on(now);
                 self.bad_command(now, fault_reply(fault));
             }
@@ -45,7 +63,7 @@ impl Session {
         used
     }
 
-    fn handle_command(&mut self, now: Instant, line: &[u8]) {
+    pub(super) fn handle_command(&mut self, now: Instant, line: &[u8]) {
         let Phase::Command(state) = self.phase else { return };
         self.go_on(now);
         let command = CommandLine::split(line);
@@ -198,6 +216,10 @@ impl Session {
                 return self.bad_command(now, &SyntaxError::Params(ParamFault::Syntax).reply());
             }
         }
+        if let Some(reply) = self.config.no_soliciting.as_ref().and_then(|kinds| kinds.refusal(params)) {
+            self.reply(now, &reply);
+            return self.in_vain(now);
+        }
         if self.config.questions.contains(Questions::MAIL) {
             self.keep_subject(line);
             let token = self.ask(now, Kind::Mail);
@@ -303,10 +325,12 @@ impl Session {
     }
 
     /// Applies the grammar to a line. Where SMTPUTF8 is on offer, and the client said EHLO, addresses and their parameters, and what VRFY
-    /// and EXPN ask for, may have characters beyond ASCII (RFC 6531 §3.3, §3.7.4.2).
+    /// and EXPN ask for, may have characters beyond ASCII (RFC 6531 §3.3, §3.7.4.2). Within a transaction that says SMTPUTF8 a line of RCPT
+    /// without any may have them encoded, in ORCPT.
     fn read<'l>(&self, command: &CommandLine<'l>, line: &[u8]) -> Result<Command<'l>, SyntaxError> {
         let with_utf8 = match command.verb {
-            Some(Verb::Mail | Verb::Rcpt) => !line.is_ascii(),
+            Some(Verb::Mail) => !line.is_ascii(),
+            Some(Verb::Rcpt) => self.envelope.declared.smtputf8 || !line.is_ascii(),
             Some(Verb::Vrfy | Verb::Expn) => true,
             _ => false,
         };

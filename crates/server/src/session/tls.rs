@@ -75,12 +75,14 @@ impl Session {
             return self.reply(now, &replies::TLS_NOT_AVAILABLE);
         }
         self.reply(now, &replies::START_TLS);
-        self.handshake(now);
+        if !self.leaving {
+            self.handshake(now);
+        }
     }
 
     pub(super) fn handshake(&mut self, now: Instant) {
         self.phase = Phase::Handshaking;
-        self.deadline = (deadline(now, self.config.timeouts.handshake), Reason::Handshake);
+        self.deadline = (deadline(now, self.patience(|t| t.handshake)), Reason::Handshake);
         self.events.push(Event::StartTls);
     }
 

@@ -1,6 +1,7 @@
 //! What scripted peers say.
 
 use crate::rng::Rng;
+use ehlo_codec::Base64;
 
 /// Paths that are right.
 const PATHS: &[&str] = &[
@@ -156,6 +157,8 @@ const PIECES: &[&[u8]] = &[
     b"MAIL FROM:<evil@x.example>\r\n",
     b"\xc3\xa9",
     b"QUIT\r\n",
+    b"Received: from a by b; then\r\n",
+    b"received \t:\n",
 ];
 
 /// A path, mostly right.
@@ -168,29 +171,62 @@ pub(super) fn end(rng: &mut Rng) -> &'static [u8] {
     if rng.percent(98) { b"\r\n" } else { rng.pick::<&[u8]>(ENDS) }
 }
 
-/// The beginning of an AUTH exchange.
-pub(super) fn auth(rng: &mut Rng) -> &'static [u8] {
-    const AUTHS: &[&[u8]] = &[
-        b"AUTH PLAIN",
-        b"AUTH PLAIN AGEAYg==",
-        b"AUTH plain =",
-        b"AUTH LOGIN",
-        b"AUTH CRAM-MD5",
-        b"AUTH CRAM-MD5 AA==",
+/// The beginning of an AUTH exchange: with an initial response of some octets, of none, or without one.
+pub(super) fn auth(rng: &mut Rng, out: &mut Vec<u8>) {
+    const NAMES: &[&str] = &[
+        "PLAIN",
+        "PLAIN",
+        "LOGIN",
+        "CRAM-MD5",
+        "EXTERNAL",
+        "SCRAM-SHA-256-PLUS",
+        "plain",
+        "Scram-Sha-256-Plus",
+        "X-NEW",
     ];
-    rng.pick::<&[u8]>(AUTHS)
+    out.extend_from_slice(b"AUTH ");
+    out.extend_from_slice(rng.pick(NAMES).as_bytes());
+    match rng.below(5) {
+        0 | 1 => {}
+        2 => out.extend_from_slice(b" ="),
+        _ => {
+            out.push(b' ');
+            base64(rng, out);
+        }
+    }
 }
 
 /// A line that goes on with one, or gives it up.
 pub(super) fn response(rng: &mut Rng, out: &mut Vec<u8>) {
-    match rng.below(12) {
+    match rng.below(16) {
         0 => out.push(b'*'),
         1 => out.extend_from_slice(b"not base64"),
         2 => out.resize(out.len() + rng.between(90, 13_000), b'A'),
         3 => any_line(rng, out),
         4 => {}
-        _ => out.extend_from_slice(b"AGEAYg=="),
+        // Bits that are left over, padding that is missing, too much of it, and some in the middle.
+        5 => out.extend_from_slice(rng.pick::<&[u8]>(&[
+            &b"AB=="[..],
+            b"AAB=",
+            b"AA",
+            b"AAA",
+            b"A===",
+            b"====",
+            b"AA==AAAA",
+            b"=",
+        ])),
+        _ => base64(rng, out),
     }
+}
+
+/// The base64 of some octets.
+fn base64(rng: &mut Rng, out: &mut Vec<u8>) {
+    // As long as a line may be with one of the limits, and beyond.
+    let exact = *rng.pick(&[75, 76, 9216, 9217]);
+    let most = *rng.pick(&[3, 3, 30, 400, 9000]);
+    let length = if rng.percent(20) { exact } else { rng.below(most + 1) };
+    let octets: Vec<u8> = (0..length).map(|_| rng.next() as u8).collect();
+    Base64::encode(&octets, out);
 }
 
 /// None, some or too many parameters.

@@ -1,7 +1,8 @@
 //! What must hold after each call, and what can be looked at.
 
 use super::{Server, Stored, Tls};
-use ehlo_server::{AbortReason, BareLineEnds, CloseReason, Config, Pending, Question, Reason};
+use crate::dialogue::Exchange;
+use ehlo_server::{AbortReason, CloseReason, Config, Pending, Question, Reason};
 use std::time::{Duration, Instant};
 
 /// By how much all extensions together make a line longer: what the codec names, and room for more to come.
@@ -11,6 +12,7 @@ impl Server {
     /// What holds after every step.
     pub(super) fn check(&mut self, now: Instant) {
         self.model.pass_silent();
+        self.check_offers();
         let (session, limits) = (&self.session, &self.config.limits);
         let open = self.closed.is_none();
         assert_eq!(session.poll_timeout().is_some(), open, "an open session has a deadline, a closed one has none");
@@ -29,6 +31,10 @@ impl Server {
             "{} bytes of a line are kept",
             session.held()
         );
+        // What a buffer has grown to is up to twice of what is in it.
+        let line = (limits.command_line + LONGER_LINE).max(response);
+        let most = 2 * (limits.envelope.max(4096) + 2 * LONGER_LINE + cap + 512 + 3 * line + 16 * limits.recipients);
+        assert!(session.memory() <= most, "{} bytes of memory", session.memory());
         assert!(session.envelope().recipient_count() <= limits.recipients, "too many recipients are kept");
         assert!(
             self.incoming.as_ref().is_none_or(|body| body.len() as u64 <= limits.message_size),
@@ -37,12 +43,21 @@ impl Server {
         // Each octet of a message may be a dot that was doubled, and a whole read may lie behind the one that was too much.
         let most = 2 * (limits.message_size + limits.refused_body + limits.read_chunk as u64) + 5;
         assert!(self.model.body_taken() as u64 <= most, "a message without end");
-        if open && !self.end_told && !self.model.is_over() {
+        // A session that has answered a message has forgotten its envelope, also where the replies wait behind the output.
+        if open && !self.end_told && !self.model.is_over() && !self.model.is_answering() && !full {
             let (view, sent) = (session.envelope(), &self.model.envelope);
             let from = sent.from.as_deref().unwrap_or_default();
             assert_eq!((view.reverse_path_text(), view.recipient_count()), (from, sent.to.len()), "the envelope");
         }
         if let Some((at, reason)) = session.poll_timeout() {
+            match &self.incoming {
+                Some(body) if reason == Reason::Body => {
+                    assert_eq!(at, self.pace.end(&self.config, body.len()), "how long the rest of a message may take");
+                }
+                // What is due is told at once: nothing sets a deadline that is over already, but for a message that was too slow before
+                // its next chunk.
+                _ => assert!(at >= now, "{reason:?} is over before it began"),
+            }
             // Whatever happens, no wait is longer than the longest.
             assert!(at.saturating_duration_since(now) <= patience(&self.config, reason), "{reason:?} lasts too long");
             // And it is for what is waited for. Replies that wait have their own deadline, which may come first.
@@ -73,13 +88,14 @@ impl Server {
             Question::Vrfy(_) => matches!(pending, Pending::Vrfy { .. }),
             Question::Expn(_) => matches!(pending, Pending::Expn { .. }),
             Question::Etrn(_) => matches!(pending, Pending::Etrn(_)),
-            Question::Auth(_) => matches!(pending, Pending::Auth { .. }),
+            Question::Auth(_) => self.fits_exchange(pending),
             Question::Commit(_) => {
                 let (sent, got) = (self.model.message(), self.incoming.as_ref());
                 let (sent, got) = (sent.expect("a message was sent"), got.expect("a body has come"));
                 assert!(sent.body == *got, "the body was changed");
-                let may = !sent.bare || self.config.bare_line_ends == BareLineEnds::Keep;
-                assert!(may, "a message with a bare CR or LF is to be taken");
+                assert!(!sent.bare, "a message with a bare CR or LF is to be taken");
+                let most = self.config.limits.received;
+                assert!(most.is_none_or(|most| sent.received <= most as usize), "a message in a loop is to be taken");
                 pending == Pending::Commit { size: got.len() as u64 }
             }
             _ => true,
@@ -90,6 +106,18 @@ impl Server {
             assert_eq!(Some(view.reverse_path_text()), sent.from.as_deref(), "the sender");
             assert_eq!(view.recipients().map(|to| to.to_string()).collect::<Vec<_>>(), sent.to, "the recipients");
         }
+    }
+
+    /// Whether a question about AUTH is about what the client has said, with a mechanism that may be used.
+    fn fits_exchange(&self, pending: Pending<'_>) -> bool {
+        let Pending::Auth { mechanism, response, begins } = pending else { return false };
+        let exchange = self.model.exchange().expect("AUTH in sequence, or a response");
+        let response = response.map(|response| response.as_bytes().to_vec());
+        assert_eq!(Exchange { mechanism: mechanism.to_owned(), response, begins }, exchange);
+        let offered = self.config.auth.mechanisms.iter().find(|offered| offered.name() == mechanism);
+        let offered = offered.expect("a mechanism that there is");
+        let server_first = *offered == offered.clone().server_first();
+        self.can_use(offered) && !(server_first && begins && exchange.response.is_some())
     }
 
     /// A session that is over does nothing any more, whatever is done to it.
@@ -167,8 +195,8 @@ impl Server {
 
     /// Whether what comes now is inside TLS.
     #[must_use]
-    pub fn in_tls(&self) -> bool {
-        self.tls == Tls::Inside
+    pub const fn in_tls(&self) -> bool {
+        matches!(self.tls, Tls::Inside(_))
     }
 
     /// Whether the connection began with a handshake.
@@ -214,23 +242,6 @@ impl Server {
         self.stale
     }
 
-    /// Whether the question is the commit of a message.
-    #[must_use]
-    pub fn is_commit(&self, serial: u32) -> bool {
-        matches!(self.questions.get(&serial), Some(Question::Commit(_)))
-    }
-
-    /// Whether the open question is the commit of a message.
-    pub(super) fn is_committing(&self) -> bool {
-        matches!(self.session.pending(), Pending::Commit { .. })
-    }
-
-    /// Whether the question is about AUTH.
-    #[must_use]
-    pub fn is_auth(&self, serial: u32) -> bool {
-        matches!(self.questions.get(&serial), Some(Question::Auth(_)))
-    }
-
     /// What has happened.
     #[must_use]
     pub fn said(&self) -> &[String] {
@@ -249,6 +260,7 @@ fn patience(config: &Config, reason: Reason) -> Duration {
         Reason::Commit => timeouts.commit,
         Reason::Sink => timeouts.sink,
         Reason::Handshake => timeouts.handshake,
+        Reason::Session => timeouts.session,
         other => panic!("{other:?} is new"),
     }
 }

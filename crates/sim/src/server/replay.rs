@@ -1,6 +1,6 @@
 //! The same run again, with its bytes cut in another way: it must be the same run.
 
-use super::{Given, How, Server};
+use super::{Given, Handshake, How, Server};
 use crate::rng::Rng;
 use ehlo_server::{Peer, Shutdown};
 use std::time::Instant;
@@ -27,14 +27,20 @@ pub enum Op {
     Reset,
     /// The server shuts down.
     Shutdown(Shutdown),
+    /// The server is nearly full.
+    Stress,
     /// The sink takes no more.
     Pause,
+    /// The same, right behind a piece: the session has not seen whether the message, or the chunk, ends there.
+    PauseBehind,
     /// The sink takes more.
     Resume,
     /// The sink has failed.
     Fail,
-    /// The handshake is over, well or not.
-    Handshaken(bool),
+    /// The handshake is over, or TLS is broken.
+    Handshaken(Handshake),
+    /// The driver can do handshakes, or cannot.
+    TlsAvailable(bool),
 }
 
 /// How input is cut.
@@ -69,8 +75,7 @@ pub fn replay(server: &Server, peer: Peer, mut cut: Cut) {
     let mut again = Server::new(server.start, std::sync::Arc::clone(&server.config), peer);
     let ops = server.ops.as_deref().expect("the run was recorded");
     for (at, (now, op)) in ops.iter().enumerate() {
-        // The sink pauses or fails right behind a piece, before the session can see that it was the last of a chunk.
-        let stops = matches!(ops.get(at + 1), Some((_, Op::Pause | Op::Fail)));
+        let stops = matches!(ops.get(at + 1), Some((_, Op::PauseBehind)));
         match op {
             Op::Input(bytes) => again.give_cut(*now, bytes, stops, &mut cut),
             op => again.apply(*now, op),
@@ -105,10 +110,12 @@ impl Server {
             Op::Eof => self.eof(now),
             Op::Reset => self.reset(now),
             Op::Shutdown(how) => self.shutdown(now, *how),
-            Op::Pause => self.pause(now),
+            Op::Stress => self.stress(now),
+            Op::Pause | Op::PauseBehind => self.pause(now),
             Op::Resume => self.resume(now),
             Op::Fail => self.fail_body(now),
-            Op::Handshaken(well) => self.handshaken(now, *well),
+            Op::Handshaken(how) => self.handshaken(now, *how),
+            Op::TlsAvailable(available) => self.set_tls_available(now, *available),
         }
         self.settle(now);
     }
@@ -121,7 +128,7 @@ impl Server {
                 let (used, given) = self.give(now, piece);
                 piece = &piece[used..];
                 if stops && piece.is_empty() && after.is_empty() && matches!(given, Given::Piece) {
-                    return self.drain();
+                    return self.drain(now);
                 }
                 if matches!(given, Given::Nothing) {
                     break;

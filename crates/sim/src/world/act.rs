@@ -5,8 +5,8 @@ use crate::net::{End as Ending, Pipe};
 use crate::plan::Fault;
 use crate::puppet::{Leave, Role};
 use crate::rng::Rng;
-use crate::server::How;
-use ehlo_server::Shutdown;
+use crate::server::{Handshake, How};
+use ehlo_server::{Protocol, Shutdown};
 use std::time::{Duration, Instant};
 
 impl World<'_> {
@@ -145,10 +145,14 @@ impl World<'_> {
         pipe.drop_all();
         let [near, far] = ends;
         far.handshake_at = None;
-        let well = !clear && (self.weather.calm || !self.rng.percent(20));
+        let how = if clear || (!self.weather.calm && self.rng.percent(20)) {
+            Handshake::Failed
+        } else {
+            *self.rng.pick(&Handshake::ALL[..3])
+        };
         let Actor::Server(server) = &mut far.actor else { unreachable!("only servers do handshakes") };
-        server.handshaken(self.now, well);
-        if well {
+        server.handshaken(self.now, how);
+        if how != Handshake::Failed {
             self.report.handshakes.0 += 1
         } else {
             self.report.handshakes.1 += 1
@@ -158,6 +162,10 @@ impl World<'_> {
         {
             talker.handshaken();
             (near.waiting, near.work_at) = (false, self.now);
+        }
+        if how != Handshake::Failed && !self.weather.calm && self.weather.fault.is_none() && self.rng.percent(10) {
+            let at = self.now + self.rng.delay(5);
+            self.victim(i, at, Some(Fault::TlsBreaks));
         }
     }
 
@@ -212,8 +220,9 @@ impl World<'_> {
     /// Decides what becomes of questions.
     fn ask(&mut self, link: usize, asked: Vec<u32>) {
         for serial in asked {
-            let auth = matches!(&self.links[link].ends[1].actor, Actor::Server(server) if server.is_auth(serial));
-            let commit = matches!(&self.links[link].ends[1].actor, Actor::Server(server) if server.is_commit(serial));
+            let Actor::Server(server) = &self.links[link].ends[1].actor else { unreachable!("only servers ask") };
+            let (auth, commit) = (server.is_auth(serial), server.is_commit(serial));
+            let lmtp = server.config().protocol == Protocol::Lmtp;
             if commit && self.weather.fault.is_none() {
                 let at = self.now + self.rng.delay(0);
                 let fault = self.weather.ambush.take();
@@ -224,8 +233,10 @@ impl World<'_> {
                 *rng.pick(&[Fate::Abandoned, Fate::Lost, Fate::Misdirected, Fate::Answered(How::Accept)])
             } else if rng.percent(self.weather.refuse) {
                 Fate::Answered(*rng.pick(&[How::Reject, How::Defer, How::Defer, How::Leave]))
+            } else if commit && rng.percent(if lmtp { self.weather.each.max(75) } else { self.weather.each }) {
+                Fate::Answered(How::Each(rng.next() as u32))
             } else if auth && rng.percent(40) {
-                Fate::Answered(How::Challenge)
+                Fate::Answered(How::Challenge(*rng.pick(&[0, 1, 2, 3, 30, 30, 700, 9216])))
             } else {
                 Fate::Answered(How::Accept)
             };
@@ -262,6 +273,9 @@ impl World<'_> {
         let (low, high) = self.links.split_at_mut(link.max(other));
         let (one, two) = (&mut low[link.min(other)].ends[1], &mut high[0].ends[1]);
         let (from, to) = if link < other { (one, two) } else { (two, one) };
+        if from.dead || to.dead {
+            return false;
+        }
         let (Actor::Server(from), Actor::Server(to)) = (&mut from.actor, &mut to.actor) else { return false };
         from.misdirect(serial, to, self.now);
         self.report.misdirected += 1;
@@ -279,12 +293,33 @@ impl World<'_> {
             Fault::ServerDies => die(now, &mut ends[1], pair(pipes, 1), &mut self.rng),
             Fault::HalfClose => pipes[0].end(now, latency, Ending::Closed),
             Fault::Stall => pipes.iter_mut().for_each(|pipe| pipe.stall(stall)),
-            Fault::ShutdownGraceful | Fault::ShutdownNow => {
-                let how = if matches!(fault, Fault::ShutdownNow) { Shutdown::Now } else { Shutdown::Graceful };
+            Fault::Stress => {
+                if let Actor::Server(server) = &mut ends[1].actor
+                    && !ends[1].dead
+                {
+                    server.stress(now);
+                }
+            }
+            Fault::ShutdownGraceful | Fault::ShutdownNow | Fault::Overload => {
+                let how = match fault {
+                    Fault::ShutdownNow => Shutdown::Now,
+                    Fault::Overload => Shutdown::Overload,
+                    _ => Shutdown::Graceful,
+                };
                 if let Actor::Server(server) = &mut ends[1].actor
                     && !ends[1].dead
                 {
                     server.shutdown(now, how);
+                }
+            }
+            Fault::TlsBreaks => {
+                if let Actor::Server(server) = &mut ends[1].actor
+                    && !ends[1].dead
+                    && server.is_open()
+                    && server.in_tls()
+                {
+                    server.handshaken(now, Handshake::Failed);
+                    self.report.broken_tls += 1;
                 }
             }
             Fault::ClientQuits => {
@@ -310,6 +345,9 @@ impl World<'_> {
                     server.poke_closed(self.now);
                     if early {
                         server.timeout(self.now);
+                    }
+                    if !self.weather.calm && self.rng.percent(20) {
+                        server.set_tls_available(self.now, self.rng.percent(50));
                     }
                 }
                 Actor::Puppet(_) => {}

@@ -145,7 +145,7 @@ impl Link {
             0..4 => [client(now, i, weather, most, rng), server(now, id, weather, false, rng)],
             4..8 => {
                 // The client session speaks no LMTP.
-                let lmtp = rng.percent(20);
+                let lmtp = rng.percent(35);
                 let far = server(now, id, weather, lmtp, rng);
                 let chunks = matches!(&far.actor, Actor::Server(server) if server.config().chunking);
                 [puppet(now, Role::Talker(Talker::new(lmtp, chunks, rng)), rng), far]

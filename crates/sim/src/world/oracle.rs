@@ -3,10 +3,12 @@
 use super::end::{Actor, End, peer};
 use super::{Link, Report, World};
 use crate::client::{self, Client, Fate};
-use crate::puppet::Role;
+use crate::dialogue;
+use crate::puppet::{Acknowledged, Role};
 use crate::rng::Rng;
 use crate::server::{self, Cut, Server, Stored};
 use ehlo_client::RecipientOutcome;
+use ehlo_server::BareLineEnds;
 
 /// Input that is cut byte by byte at the end of each run; longer ones are cut as chance has it.
 const SHORT: usize = 4000;
@@ -29,6 +31,7 @@ impl World<'_> {
                         }
                         report.aborted += server.aborted().len();
                         report.stale += server.stale();
+                        report.partly += server.partly();
                         report.authenticated += server.authenticated();
                         let injected = ehlo_server::CloseReason::ClearBehindStartTls;
                         report.injections += usize::from(server.closed() == Some(injected));
@@ -57,11 +60,19 @@ impl World<'_> {
                 (Actor::Puppet(puppet), Actor::Server(server)) => {
                     report.scripted += server.store().len();
                     if let Role::Talker(talker) = &puppet.role {
-                        for body in &talker.acknowledged {
-                            let stored = server.store().iter().any(|stored| stored.body == *body);
-                            assert!(stored, "acknowledged and not stored: {}", body.escape_ascii());
+                        for Acknowledged { body, to } in &talker.acknowledged {
+                            // Only what is no BODY=BINARYMIME is normalized.
+                            let normalized = (server.config().bare_line_ends == BareLineEnds::Normalize)
+                                .then(|| dialogue::normalized(body));
+                            let stored = server.store().iter().any(|stored| {
+                                (stored.body == *body || normalized.as_ref() == Some(&stored.body))
+                                    && to.as_ref().is_none_or(|to| stored.to.contains(to))
+                            });
+                            assert!(stored, "acknowledged and not stored for {to:?}: {}", body.escape_ascii());
                         }
                         report.scripted_acknowledged += talker.acknowledged.len();
+                        report.recipients_acknowledged +=
+                            talker.acknowledged.iter().filter(|acknowledged| acknowledged.to.is_some()).count();
                     }
                 }
                 _ => unreachable!("no such link is made"),

@@ -1,6 +1,5 @@
 //! AUTH exchanges: the session carries the messages, `ehlo-sasl` knows what they mean, and the authenticator what is true.
 
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -10,7 +9,10 @@ use ehlo_server::{Answer, AuthToken, Pending};
 
 use super::Connection;
 use super::decide::Open;
+use super::seen::tell;
 use crate::auth::{Attempt, AuthDecision};
+use crate::log::shown;
+use crate::metrics::Count;
 use crate::policy::Policy;
 
 const MALFORMED: Reply = Reply::fixed(501, Some((5, 5, 2)), "Response is not one of this mechanism");
@@ -27,7 +29,10 @@ impl<P: Policy> Connection<P> {
             let options =
                 self.auth.as_ref().zip(Mechanism::from_name(mechanism.as_bytes())).and_then(|(auth, mechanism)| {
                     let options = auth.options(mechanism, self.config.hostname(), self.session.tls());
-                    Some((mechanism, options.inspect_err(|error| tracing::error!(%error, "AUTH cannot begin")).ok()?))
+                    Some((
+                        mechanism,
+                        options.inspect_err(|error| tell!(self, ERROR, %error, "AUTH cannot begin")).ok()?,
+                    ))
                 });
             options.map(|(mechanism, options)| {
                 let (exchange, step) = ServerExchange::start(mechanism, options, response);
@@ -52,7 +57,8 @@ impl<P: Policy> Connection<P> {
                     let Some((auth, mechanism)) = self.auth.clone().zip(mechanism) else {
                         return self.resolve(now, token.defer(UNAVAILABLE));
                     };
-                    match auth.authenticator.answer(&Attempt { context: self.context(), mechanism }, request) {
+                    let attempt = Attempt { context: self.context(), mechanism };
+                    match self.seen.span(self.who()).in_scope(|| auth.authenticator.answer(&attempt, request)) {
                         AuthDecision::Answer(answer) => {
                             step = self.answered(answer);
                             continue;
@@ -106,23 +112,22 @@ impl<P: Policy> Connection<P> {
 
     fn authenticated(&mut self, token: AuthToken, identity: &str) -> Answer {
         let mechanism = self.end_exchange();
-        self.slot.hub().authentications.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(connection = self.slot.id(), mechanism, identity, "authenticated");
+        self.slot.metrics().one(Count::Authentications);
+        tell!(self, DEBUG, mechanism, identity = shown(identity).as_str(), "authenticated");
         token.accept(identity)
     }
 
     fn failed(&mut self, token: AuthToken, failure: Failure) -> Answer {
         let mechanism = self.end_exchange();
-        let peer = self.transport.peer();
         // The name that was tried may be a password that was typed into the wrong field.
         match failure {
             Failure::TemporaryFailure | Failure::Misuse => {
-                tracing::warn!(connection = self.slot.id(), %peer, mechanism, %failure, "authentication impossible");
+                tell!(self, WARN, mechanism, %failure, "authentication impossible");
                 return token.defer(UNAVAILABLE);
             }
-            _ => tracing::debug!(connection = self.slot.id(), %peer, mechanism, %failure, "authentication failed"),
+            _ => tell!(self, INFO, mechanism, %failure, "authentication failed"),
         }
-        self.slot.hub().failed_authentications.fetch_add(1, Ordering::Relaxed);
+        self.slot.metrics().one(Count::FailedAuthentications);
         match failure {
             Failure::Malformed => token.reject(MALFORMED),
             Failure::UnexpectedInitialResponse => token.reject(NO_INITIAL_RESPONSE),
@@ -134,11 +139,11 @@ impl<P: Policy> Connection<P> {
     fn refused(&mut self, token: AuthToken, reply: Reply) -> Answer {
         let mechanism = self.end_exchange();
         let code = reply.code().get();
-        tracing::debug!(connection = self.slot.id(), peer = %self.transport.peer(), mechanism, code, "authentication refused");
+        tell!(self, INFO, mechanism, reply = code, "authentication refused");
         if reply.code().class() == ReplyClass::TransientFailure {
             return token.defer(reply);
         }
-        self.slot.hub().failed_authentications.fetch_add(1, Ordering::Relaxed);
+        self.slot.metrics().one(Count::FailedAuthentications);
         token.reject(reply)
     }
 

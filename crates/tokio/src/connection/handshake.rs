@@ -1,9 +1,11 @@
 //! The TLS handshake of a connection.
 
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
+use super::seen::tell;
 use super::{Connection, clock};
+use crate::log::shown;
+use crate::metrics::Count;
 use crate::policy::Policy;
 use crate::transport::HandshakeError;
 
@@ -23,23 +25,25 @@ impl<P: Policy> Connection<P> {
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let result = ready!(self.poll_tls(cx));
         self.handshake = Handshake::None;
-        let (now, hub) = (clock(), self.slot.hub());
+        let now = clock();
         match result {
             Ok(info) => {
-                hub.tls_connections.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(
-                    connection = self.slot.id(),
+                self.slot.metrics().one(Count::Handshakes);
+                tell!(
+                    self,
+                    DEBUG,
                     version = info.version,
                     cipher = info.cipher,
-                    server_name = info.server_name.as_deref(),
-                    client = info.client.as_ref().map(|client| client.subject.as_deref().unwrap_or("?")),
+                    server_name = info.server_name.as_deref().map(shown).as_deref(),
+                    client =
+                        info.client.as_ref().map(|client| shown(client.subject.as_deref().unwrap_or("?"))).as_deref(),
                     "inside TLS"
                 );
                 self.session.handle_tls(now, info);
             }
             Err(error) => {
-                hub.failed_handshakes.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(connection = self.slot.id(), peer = %self.transport.peer(), %error, "TLS handshake failed");
+                self.slot.metrics().one(Count::FailedHandshakes);
+                tell!(self, DEBUG, %error, "TLS handshake failed");
                 match error {
                     HandshakeError::Finished => {
                         self.eof = true;

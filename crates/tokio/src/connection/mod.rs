@@ -6,7 +6,9 @@
 
 mod auth;
 mod decide;
+mod drip;
 mod handshake;
+mod seen;
 mod timer;
 
 use std::cell::Cell;
@@ -14,7 +16,6 @@ use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,15 @@ use ehlo_sasl::ServerExchange;
 use ehlo_server::{AbortReason, CloseReason, Config, Event, Pending, Questions, Reason, Session, Shutdown};
 
 use self::decide::Open;
+use self::drip::Drips;
 use self::handshake::Handshake;
+use self::seen::{Seen, tell};
 use self::timer::Timer;
 use crate::auth::Auth;
 use crate::carry::{Carry, Left};
 use crate::hub::{Phase, Slot};
+use crate::metrics::Count;
+use crate::notes::Notes;
 use crate::policy::Policy;
 use crate::server::CLOSING;
 use crate::tls::TlsConfig;
@@ -85,6 +90,7 @@ pub(crate) struct Connection<P: Policy> {
     exchange: Option<Box<ServerExchange>>,
     config: Arc<Config>,
     policy: Arc<P>,
+    notes: Notes,
     /// Whether the policy wants to be asked at DATA.
     asks_data: bool,
     sink: P::Sink,
@@ -96,11 +102,20 @@ pub(crate) struct Connection<P: Policy> {
     /// No more can be read.
     eof: bool,
     closed: Option<CloseReason>,
+    /// What is done to the connection besides.
+    drips: Option<Box<Drips>>,
+    /// The connection is to be reset when it is closed.
+    reset: bool,
     linger: Option<usize>,
     phase: Phase,
+    /// What the hub has said of stress and of memory, as far as the session knows.
+    stressed: bool,
+    sheds: u32,
+    overload: bool,
     timer: Timer,
     /// Whom the hub wakes.
     waker: Option<Waker>,
+    seen: Seen,
     slot: Slot,
 }
 
@@ -118,6 +133,7 @@ impl<P: Policy> Future for Connection<P> {
             buffer.resize(chunk, 0);
         }
         let result = self.run(cx, &mut buffer[..chunk]);
+        self.publish();
         BUFFER.set(buffer);
         result
     }
@@ -143,9 +159,10 @@ impl<P: Policy> Connection<P> {
         if implicit_tls {
             peer = peer.with_implicit_tls();
         }
-        tracing::debug!(connection = slot.id(), peer = %transport.peer(), implicit_tls, "connected");
-        Self {
-            session: Session::new(clock(), Arc::clone(&config), peer),
+        let (now, address) = (clock(), transport.peer());
+        let connection = Self {
+            session: Session::new(now, Arc::clone(&config), peer),
+            seen: Seen::new(slot.log(address.ip())),
             sink: policy.sink(),
             asks_data: policy.questions().contains(Questions::DATA),
             transport,
@@ -155,18 +172,26 @@ impl<P: Policy> Connection<P> {
             exchange: None,
             config,
             policy,
+            notes: Notes::default(),
             body: Body::None,
             open: None,
             carry: Carry::default(),
             paused: false,
             eof: false,
             closed: None,
+            drips: None,
+            reset: false,
             linger: None,
             phase: Phase::Running,
+            stressed: false,
+            sheds: 0,
+            overload: false,
             timer: Timer::default(),
             waker: None,
             slot,
-        }
+        };
+        tell!(connection, DEBUG, implicit_tls, "connected");
+        connection
     }
 
     fn run(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
@@ -183,7 +208,8 @@ impl<P: Policy> Connection<P> {
             // What is waited for may have come along with the deadline, or before it while the thread was busy: a message that is stored
             // must not be answered 451. So the deadline comes second.
             self.settle(cx, now);
-            if self.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            if let Some((_, reason)) = self.session.poll_timeout().filter(|(at, _)| *at <= now) {
+                self.slot.metrics().timeout(reason);
                 self.session.handle_timeout(now);
                 self.settle(cx, now);
             }
@@ -196,6 +222,7 @@ impl<P: Policy> Connection<P> {
             }
             if self.phase == Phase::Closing {
                 // The peer doesn't read its 421.
+                self.tell_closed(now, None);
                 return Poll::Ready(());
             }
             if self.handshake != Handshake::None && self.session.output().is_empty() {
@@ -224,6 +251,7 @@ impl<P: Policy> Connection<P> {
                 Poll::Ready(Ok(0)) => self.end(now, Peer::Finished),
                 Poll::Ready(Ok(length)) => {
                     now = clock();
+                    self.seen.read(length);
                     self.handle(cx, now, &buffer[..length]);
                 }
                 Poll::Ready(Err(error)) => {
@@ -236,9 +264,20 @@ impl<P: Policy> Connection<P> {
         Poll::Pending
     }
 
-    /// Looks whether the server is to stop.
+    /// Looks whether the server is to stop, and how much it has to do.
     fn obey(&mut self, now: Instant) {
-        let phase = self.slot.hub().phase();
+        let hub = self.slot.hub();
+        let (phase, stressed, sheds) = (hub.phase(), hub.is_stressed(), hub.sheds());
+        if stressed != self.stressed {
+            self.stressed = stressed;
+            self.session.set_stressed(now, stressed);
+        }
+        if sheds != self.sheds {
+            self.sheds = sheds;
+            if self.slot.is_shed() {
+                self.give_up_for_memory(now, "memory is short; closing the session that was idle the longest");
+            }
+        }
         if phase > self.phase {
             self.phase = phase;
             self.session.shutdown(now, if phase == Phase::Draining { Shutdown::Graceful } else { Shutdown::Now });
@@ -249,6 +288,15 @@ impl<P: Policy> Connection<P> {
         }
     }
 
+    /// There is no memory for this session.
+    fn give_up_for_memory(&mut self, now: Instant, why: &'static str) {
+        if !std::mem::replace(&mut self.overload, true) {
+            self.slot.metrics().one(Count::Shed);
+            tell!(self, WARN, held = self.session.memory() as u64, "{why}");
+            self.session.shutdown(now, Shutdown::Overload);
+        }
+    }
+
     /// No more comes from the peer.
     fn end(&mut self, now: Instant, peer: Peer) {
         self.eof = true;
@@ -256,7 +304,7 @@ impl<P: Policy> Connection<P> {
             Peer::Finished => self.session.handle_eof(now),
             Peer::Gone => self.session.handle_reset(now),
             Peer::Broken => {
-                tracing::debug!(connection = self.slot.id(), "what came is no TLS");
+                tell!(self, DEBUG, "what came is no TLS");
                 self.session.handle_tls_failed(now);
             }
         }
@@ -266,11 +314,8 @@ impl<P: Policy> Connection<P> {
     fn handle(&mut self, cx: &mut Context<'_>, now: Instant, input: &[u8]) {
         let left = self.feed(cx, now, input);
         if !left.is_empty() && !self.carry.fill(&mut self.slot, left) {
-            tracing::warn!(connection = self.slot.id(), "no memory is left for input that waits; closing");
-            // A message that is being committed is answered first: it may be stored already, and would be sent again. The commands
-            // behind it are lost, which does no harm: the session ends before it would read on.
-            let committing = matches!(self.session.pending(), Pending::Commit { .. });
-            self.session.shutdown(now, if committing { Shutdown::Graceful } else { Shutdown::Now });
+            // Behind a message that is being committed the input is lost, which does no harm: the session ends before it would read on.
+            self.give_up_for_memory(now, "no memory is left for input that waits; closing");
         }
     }
 
@@ -279,6 +324,7 @@ impl<P: Policy> Connection<P> {
         loop {
             let step = self.session.handle_input(now, input);
             input = &input[step.used..];
+            self.count_commands(&step.commands);
             match step.event {
                 None => return Left { owed: &[], input },
                 Some(Event::Body(bytes)) => {
@@ -299,15 +345,15 @@ impl<P: Policy> Connection<P> {
             Event::BodyStart => {}
             Event::Body(_) => debug_assert!(false, "a body comes out of input only"),
             Event::BodyAborted(reason) => {
-                tracing::debug!(connection = self.slot.id(), ?reason, "message aborted");
-                let hub = self.slot.hub();
-                let count = match reason {
-                    AbortReason::TooLarge | AbortReason::BareLineEnd | AbortReason::Loop | AbortReason::NotStored => {
-                        &hub.refused_messages
-                    }
-                    _ => &hub.aborted_messages,
-                };
-                count.fetch_add(1, Ordering::Relaxed);
+                self.tell_aborted(now, reason);
+                self.slot.metrics().one(match reason {
+                    AbortReason::TooLarge
+                    | AbortReason::BareLineEnd
+                    | AbortReason::Loop
+                    | AbortReason::NotStored
+                    | AbortReason::Overridden => Count::Refused,
+                    _ => Count::Aborted,
+                });
                 self.abort_sink();
             }
             Event::StartTls => self.handshake = Handshake::Asked,
@@ -355,10 +401,23 @@ impl<P: Policy> Connection<P> {
 
     /// Writes what there is to write: all replies since the last read at once.
     fn flush(&mut self, cx: &mut Context<'_>, now: Instant) {
+        self.count_replies();
         while !self.session.output().is_empty() {
-            match self.transport.poll_write(cx, self.session.output()) {
+            let output = self.session.output();
+            let most = self.drips.as_ref().map_or(output.len(), |drips| drips.may_write(now, output.len()));
+            if most == 0 {
+                break;
+            }
+            match self.transport.poll_write(cx, &output[..most]) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(length)) if length > 0 => self.session.output_sent(now, length),
+                Poll::Ready(Ok(length)) if length > 0 => {
+                    if let Some(drips) = &mut self.drips {
+                        drips.written(now, length, length == output.len());
+                    }
+                    self.seen.wrote(length);
+                    self.session.output_sent(now, length);
+                    self.count_replies();
+                }
                 Poll::Ready(_) => {
                     self.end(now, Peer::Gone);
                     break;
@@ -372,20 +431,34 @@ impl<P: Policy> Connection<P> {
 
     /// Waits, with the timer set.
     fn wait(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        if let Some((at, _)) = self.session.poll_timeout()
-            && self.timer.arm(cx, now, at).is_ready()
-        {
+        let held = self.session.memory() + self.transport.held();
+        if !self.overload && !self.slot.keep(held, now) {
+            self.give_up_for_memory(now, "no memory is left for what the session holds; closing");
             cx.waker().wake_by_ref();
+        }
+        if let Some((at, _)) = self.session.poll_timeout() {
+            let at = self.drips.as_ref().map_or(at, |drips| {
+                let (writes, reads) = (!self.session.output().is_empty(), !self.carry.owed().is_empty());
+                drips.next(writes, reads).map_or(at, |next| next.min(at))
+            });
+            if self.timer.arm(cx, now, at).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Pending
     }
 
     /// The session is over. Ready with true if the connection can be dropped.
     fn close(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> bool {
-        tracing::debug!(connection = self.slot.id(), %reason, "closed");
+        self.publish();
+        self.tell_closed(clock(), Some(reason));
         if reason == CloseReason::ClearBehindStartTls {
-            tracing::warn!(connection = self.slot.id(), peer = %self.transport.peer(), "commands in clear behind STARTTLS");
-            self.slot.hub().starttls_violations.fetch_add(1, Ordering::Relaxed);
+            tell!(self, WARN, "commands in clear behind STARTTLS");
+            self.slot.metrics().one(Count::StartTlsViolations);
+        }
+        if self.reset {
+            self.transport.reset();
+            return true;
         }
         self.transport.say_goodbye(cx);
         // Where the last word was the peer's, or it has fallen silent, there is nothing that it could miss. It has not where the wait was
@@ -401,6 +474,10 @@ impl<P: Policy> Connection<P> {
             return true;
         }
         self.transport.close();
+        // What is still to be read is thrown away, and so is what was read.
+        self.carry.clear(&mut self.slot);
+        let given_back = self.slot.keep(0, clock());
+        debug_assert!(given_back, "nothing always fits");
         self.timer = Timer::default();
         self.linger = Some(LINGER_BYTES);
         false

@@ -83,7 +83,8 @@ impl Builder {
     /// [`TlsError`] names the file and what is wrong with it.
     pub fn build(self) -> Result<TlsConfig, TlsError> {
         let loaded = Arc::new(self.load()?);
-        Ok(TlsConfig { shared: Arc::new(Shared { sources: self, loaded: RwLock::new(loaded) }) })
+        let current = Current { sources: Arc::new(self), loaded };
+        Ok(TlsConfig { shared: Arc::new(Shared { current: RwLock::new(current) }) })
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {
@@ -128,8 +129,14 @@ pub struct TlsConfig {
 }
 
 struct Shared {
-    sources: Builder,
-    loaded: RwLock<Arc<Loaded>>,
+    current: RwLock<Current>,
+}
+
+/// Where things come from, and what came from there.
+#[derive(Clone)]
+struct Current {
+    sources: Arc<Builder>,
+    loaded: Arc<Loaded>,
 }
 
 /// What was loaded at one time. A connection keeps to the one that its handshake began with.
@@ -151,19 +158,34 @@ impl TlsConfig {
     ///
     /// [`TlsError`] names the file and what is wrong with it. Everything stays as it was then.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let loaded = Arc::new(self.shared.sources.load()?);
-        *self.shared.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        let Current { sources, .. } = self.now();
+        let loaded = Arc::new(sources.load()?);
+        self.put(Current { sources, loaded });
         Ok(())
     }
 
+    /// Has the certificates of that one from now on, and where they come from, too. As behind [`reload`](Self::reload), connections that
+    /// are inside TLS already are left alone.
+    pub fn replace(&self, with: &Self) {
+        self.put(with.now());
+    }
+
+    fn now(&self) -> Current {
+        self.shared.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, current: Current) {
+        *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+    }
+
     pub(crate) fn current(&self) -> Arc<Loaded> {
-        Arc::clone(&self.shared.loaded.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner).loaded)
     }
 }
 
 impl fmt::Debug for TlsConfig {
     /// Where things come from, and nothing of what is in them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig").field("sources", &self.shared.sources).finish_non_exhaustive()
+        f.debug_struct("TlsConfig").field("sources", &self.now().sources).finish_non_exhaustive()
     }
 }

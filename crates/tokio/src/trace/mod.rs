@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use ehlo_server::TlsInfo;
 use ehlo_server::codec::codes::{Protocol, WithProtocol};
-use ehlo_server::codec::{ClientId, Mailbox, ReversePath};
+use ehlo_server::codec::{ClientId, Mailbox, Priority, ReversePath};
 
 use self::date::Date;
 use crate::sink::MessageContext;
@@ -82,6 +82,8 @@ pub struct Received<'a> {
     pub id: &'a str,
     /// The recipient, if there is exactly one (RFC 5321 §7.2).
     pub recipient: Option<Mailbox<'a>>,
+    /// The message's priority, if it was given one by MT-PRIORITY or a policy (RFC 6710 §4.1): the clause of its §7.
+    pub priority: Option<Priority>,
     /// When it came.
     pub time: SystemTime,
 }
@@ -110,6 +112,7 @@ impl<'a> Received<'a> {
             utf8: envelope.is_smtputf8(),
             id,
             recipient,
+            priority: envelope.mail_params().priority(),
             time,
         }
     }
@@ -146,6 +149,9 @@ impl<'a> Received<'a> {
         }
         if let Some(tls) = self.tls.filter(|tls| is_cipher_name(tls.cipher)) {
             field.clause(format_args!("tls {}", tls.cipher));
+        }
+        if let Some(priority) = self.priority {
+            field.clause(format_args!("PRIORITY {priority}"));
         }
         field.out.push(b';');
         field.fold();

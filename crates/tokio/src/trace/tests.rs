@@ -13,6 +13,7 @@ fn field<'a>(client: Option<&'a str>, peer: &str) -> Received<'a> {
         utf8: false,
         id: "4XyZ",
         recipient: None,
+        priority: None,
         time: SystemTime::UNIX_EPOCH,
     }
 }
@@ -51,6 +52,15 @@ fn tls_and_the_only_recipient_are_told() {
     // The name of a cipher suite that is none is left out.
     let odd = TlsInfo::new("TLSv1.3", "0x1301; evil");
     assert!(!write(&Received { tls: Some(&odd), ..field }).contains("evil"));
+}
+
+#[test]
+fn the_priority_is_told_where_there_is_one() {
+    for (priority, clause) in [(-9, " PRIORITY -9;\r\n"), (0, " PRIORITY 0;\r\n"), (4, " PRIORITY 4;\r\n")] {
+        let field = Received { priority: Priority::new(priority), ..field(Some("client.example"), "192.0.2.1") };
+        assert!(write(&field).contains(clause), "{}", write(&field));
+    }
+    assert!(!write(&field(Some("client.example"), "192.0.2.1")).contains("PRIORITY"));
 }
 
 #[test]

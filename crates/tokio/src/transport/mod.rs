@@ -42,6 +42,11 @@ impl Transport {
         self.tcp.peer()
     }
 
+    /// Octets of input that TLS holds.
+    pub(crate) fn held(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.held())
+    }
+
     /// Begins TLS, as its server. Everything that is read or written from now on is part of it.
     pub(crate) fn start_tls(&mut self, loaded: Arc<Loaded>) -> Result<(), HandshakeError> {
         debug_assert!(self.tls.is_none(), "there is one TLS on a connection");
@@ -94,6 +99,11 @@ impl Transport {
         if let Some(tls) = &mut self.tls {
             tls.say_goodbye(&mut self.tcp, cx);
         }
+    }
+
+    /// Has the connection reset when it is dropped.
+    pub(crate) fn reset(&mut self) {
+        self.tcp.reset();
     }
 
     /// Closes our side behind what was written.

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
@@ -117,6 +118,12 @@ impl Tcp {
     /// Whether a read would give the end.
     fn is_at_end(&self) -> bool {
         matches!(SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]), Ok(0))
+    }
+
+    /// Has the connection reset when it is dropped: what the peer has not read by then is lost to it.
+    pub(super) fn reset(&mut self) {
+        // An error means that there is no connection any more.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     /// Closes our side behind what was written.

@@ -313,6 +313,11 @@ impl Layer {
         Poll::Pending
     }
 
+    /// Octets of records and plaintext that wait, what rustls has for itself not among them.
+    pub(super) fn held(&self) -> usize {
+        self.plaintext + self.unread.capacity()
+    }
+
     /// Whether there is something to read without the socket.
     fn holds(&self) -> bool {
         self.plaintext > 0 || self.start < self.unread.len()

@@ -203,8 +203,12 @@ async fn what_a_mechanism_knows_no_sense_of_is_told_by_its_kind() {
             (format!("AUTH PLAIN {}", base64::encode(b"\0ada\0secret\0extra")), "501 5.5.2"),
             (format!("AUTH PLAIN {}", base64::encode(b"ada\0secret")), "501 5.5.2"),
             (format!("AUTH PLAIN {}", base64::encode(b"\0ada\0\xFF\xFE")), "501 5.5.2"),
-            // Longer than a name may be.
+            // Longer than a name may be, as it comes and as it is prepared.
             (format!("AUTH PLAIN {}", base64::encode(format!("\0{}\0x", "a".repeat(2000)).as_bytes())), "500 5.5.6"),
+            (
+                format!("AUTH PLAIN {}", base64::encode(format!("\0{}\0x", "\u{FDFA}".repeat(32)).as_bytes())),
+                "500 5.5.6",
+            ),
             (format!("AUTH CRAM-MD5 {}", base64::encode(b"hello")), "501 5.7.0"),
             ("AUTH SCRAM-SHA-256 biws".to_owned(), "501 5.5.2"),
             ("AUTH EXTERNAL =".to_owned(), "504 5.5.4"),

@@ -153,3 +153,26 @@ fn what_is_wrong_with_which_file_is_told() {
     }
     assert_eq!(TlsConfig::builder().build().unwrap_err().fault(), &TlsFault::NothingNamed);
 }
+
+#[tokio::test]
+async fn certificates_from_elsewhere_take_the_place_of_those() {
+    within(async {
+        let world = World::new();
+        let build = |name: &str| {
+            let own = files(&world.folder, name, &world.authority.sign(NAME));
+            TlsConfig::builder().pem_files(&own.0, &own.1).build().unwrap()
+        };
+        let (tls, other) = (build("first"), build("second"));
+        let server = start_implicit(Server::builder(Noting::new()).tls(tls.clone())).await;
+        let before = shown(server.address, &world, NAME).await.unwrap();
+        tls.replace(&other);
+        let replaced = shown(server.address, &world, NAME).await.unwrap();
+        assert_ne!(before, replaced);
+        // And what is read again is read from there.
+        let newer = world.authority.sign(NAME);
+        files(&world.folder, "second", &newer);
+        tls.reload().unwrap();
+        assert_ne!(shown(server.address, &world, NAME).await.unwrap(), replaced);
+    })
+    .await;
+}

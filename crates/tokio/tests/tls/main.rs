@@ -6,6 +6,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;
+mod intervention;
 mod proxy;
 
 use std::io::{ErrorKind, Write as _};
@@ -120,6 +121,14 @@ impl Policy for Noting {
         self.seen.lock().unwrap().push(hello.context.tls.cloned());
         Decision::Accept
     }
+}
+
+#[test]
+#[should_panic(expected = "TLS that is required needs certificates")]
+fn tls_that_is_required_is_not_left_out_for_want_of_certificates() {
+    let mut settings = settings();
+    settings.tls = TlsMode::Required;
+    let _ = Server::builder(AcceptAll(Memory::new(1 << 20))).config(settings).build();
 }
 
 #[tokio::test]

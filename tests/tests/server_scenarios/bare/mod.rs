@@ -1,6 +1,7 @@
 //! Plays a scenario against a bare session, with its contract checked after each call.
 
 mod contract;
+mod output;
 mod questions;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use self::questions::answer;
 pub(crate) use self::questions::{show, show_envelope};
 use crate::format::{Act, Scenario, Verdict};
 use crate::script::{Script, Seen, View};
-use crate::splits::{Cuts, Plan, Reading};
+use crate::splits::{Cuts, Plan};
 
 /// Most calls between two steps of a scenario; a session that goes on without end is at fault.
 const MAX_CALLS: usize = 20_000_000;
@@ -209,6 +210,7 @@ impl<'s> Bare<'s> {
                 self.handshaking = false;
                 self.session.handle_tls_failed(self.now);
             }
+            Act::Stressed(stressed) => self.session.set_stressed(self.now, *stressed),
             Act::TlsUnavailable => self.session.set_tls_available(false),
             Act::Answer(verdict, late) => {
                 let Some(question) = self.kept.take() else {
@@ -292,7 +294,7 @@ impl<'s> Bare<'s> {
     /// Gives a piece to the session. Gives whether that changed anything.
     fn feed(&mut self, piece: &'s [u8]) -> Result<bool, String> {
         let (wanted, in_body) = (self.session.wants_input(), self.session.in_message());
-        let Step { used, event } = self.session.handle_input(self.now, piece);
+        let Step { used, event, .. } = self.session.handle_input(self.now, piece);
         self.ensure(used <= piece.len(), "no more used than there was")?;
         let rest = &piece[used..];
         // What is in a message or chunk is no command.
@@ -419,93 +421,5 @@ impl<'s> Bare<'s> {
 
     fn envelope(&self) -> String {
         show_envelope(self.session.envelope())
-    }
-
-    /// Looks at new output, and takes it as far as the peer reads it.
-    fn look(&mut self) -> Result<(), String> {
-        loop {
-            if !self.reading {
-                return Ok(());
-            }
-            let new = self.session.output()[self.looked_at..].to_vec();
-            self.looked_at += new.len();
-            for byte in new {
-                self.partial.push(byte);
-                if byte == b'\n' {
-                    self.line()?;
-                }
-            }
-            let length = self.session.output().len();
-            let sent = match self.plan.reading {
-                Reading::AtOnce => length,
-                Reading::Late => 0,
-                Reading::Trickle(n) => n.min(length),
-            };
-            if sent == 0 {
-                return Ok(());
-            }
-            self.session.output_sent(self.now, sent);
-            self.looked_at -= sent;
-            self.took = true;
-            if !matches!(self.plan.reading, Reading::AtOnce) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Has the peer read what waits, if it has to for something to happen. Gives whether there was something.
-    fn release(&mut self) -> bool {
-        let length = self.session.output().len();
-        if !self.reading || length == 0 {
-            return false;
-        }
-        let sent = match self.plan.reading {
-            Reading::Trickle(n) => n.min(length),
-            _ => length,
-        };
-        // The rest of a longer reply that was looked at already is not looked at again.
-        self.session.output_sent(self.now, sent);
-        self.looked_at -= sent;
-        true
-    }
-
-    /// A whole line of a reply has come.
-    fn line(&mut self) -> Result<(), String> {
-        let line = std::mem::take(&mut self.partial);
-        // A challenge may be longer (RFC 4954 §4).
-        self.ensure(line.len() <= 512 || line.starts_with(b"334 "), "a reply line of 512 octets at the most")?;
-        self.ensure(!self.closed, "no output after the end")?;
-        let text = line.strip_suffix(b"\r\n").unwrap_or_default();
-        // The session's own replies are ASCII; the application's may name addresses that are not (RFC 6531 §3.7.4).
-        let utf8 = self.foreign && std::str::from_utf8(text).is_ok();
-        self.ensure(
-            text.len() >= 4
-                && text[..4].is_ascii()
-                && text.iter().all(|b| matches!(b, b'\t' | 32..=126) || (utf8 && *b > 127)),
-            "printable reply lines with CRLF",
-        )?;
-        let text = String::from_utf8_lossy(text).into_owned();
-        let code = &text[..3];
-        self.ensure(matches!(code.as_bytes(), [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9']), "a code of three digits")?;
-        self.ensure(self.open_reply.as_ref().is_none_or(|open| open == code), "one code on all lines of a reply")?;
-        let last = match text.as_bytes()[3] {
-            b'-' => false,
-            b' ' => true,
-            _ => return self.fail(&text, "a space or - behind the code"),
-        };
-        self.open_reply = if last { None } else { Some(code.to_owned()) };
-        if last {
-            self.replies.push(LoggedReply {
-                line: text.clone(),
-                cause: if self.delayed { Cause::Unknown } else { self.cause },
-                foreign: self.foreign,
-                in_message: self.in_message,
-                in_exchange: self.in_exchange,
-                command: self.command.clone(),
-            });
-            self.in_exchange = code == "334";
-            self.in_message |= text.starts_with("354");
-        }
-        self.see(&Seen::Reply(text)).map(|_| ())
     }
 }

@@ -1,7 +1,7 @@
 //! Questions and answers, between a session and a scenario.
 
 use ehlo_server::codec::Reply;
-use ehlo_server::{Answer, EnvelopeView, Pending, Question};
+use ehlo_server::{Answer, EnvelopeView, Moment, Pending, Question};
 
 use crate::escape::escaped;
 use crate::format::Verdict;
@@ -33,6 +33,17 @@ pub(crate) fn show(pending: Pending<'_>) -> String {
             let response = response.map(|r| format!(" \"{}\"", escaped(r.as_bytes()))).unwrap_or_default();
             format!("auth {mechanism}{}{response}", if begins { "" } else { " ..." })
         }
+        Pending::Override(moment) => format!("override {}", show_moment(moment)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn show_moment(moment: Moment<'_>) -> String {
+    match moment {
+        Moment::Greeting => "greeting".to_owned(),
+        Moment::Command { line, .. } => format!("command {}", escaped(line)),
+        Moment::Response => "response".to_owned(),
+        Moment::Message { size } => format!("message {size}"),
         other => format!("{other:?}"),
     }
 }
@@ -53,6 +64,13 @@ pub(super) fn answer(question: Question, verdict: &Verdict) -> Option<Answer> {
         Verdict::AcceptWith(reply) => Some(reply),
         _ => None,
     };
+    if let Question::Override(token) = question {
+        return match verdict {
+            Verdict::Accept => Some(token.proceed()),
+            Verdict::Override(with) => Some(token.answer(with.clone())),
+            _ => None,
+        };
+    }
     if let Question::Auth(token) = question {
         return Some(match verdict {
             Verdict::Challenge(octets) => token.challenge(octets),

@@ -10,7 +10,9 @@ use ehlo_server::codec::Reply;
 use ehlo_server::{EnvelopeView, Pending, Questions};
 use ehlo_tokio::auth::{Attempt, AuthDecision, Authenticator};
 use ehlo_tokio::ehlo_sasl::{Answer, Mechanism, Request};
-use ehlo_tokio::{BodySink, Commit, Decision, Etrn, Expn, Hello, Mail, MessageContext, Policy, Rcpt, Vrfy};
+use ehlo_tokio::{
+    BodySink, Commit, Decision, Etrn, Expn, Hello, Intervention, Mail, MessageContext, Policy, Rcpt, Upcoming, Vrfy,
+};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::bare::{show, show_envelope};
@@ -129,6 +131,7 @@ fn decision(verdict: &Verdict) -> Decision {
         Verdict::AcceptWith(reply) => Decision::AcceptWith(reply.clone()),
         Verdict::Reject(reply) => Decision::Reject(reply.clone()),
         Verdict::Defer(reply) => Decision::Defer(reply.clone()),
+        Verdict::Override(with) => Decision::Intervene(Intervention::new(with.clone())),
         _ => Decision::Accept,
     }
 }
@@ -146,6 +149,10 @@ impl Policy for Scripted {
 
     fn sink(&self) -> Sink {
         Sink { tell: self.tell.clone(), shared: Arc::clone(&self.shared), most: self.sink, commit: None, lost: false }
+    }
+
+    fn intervene(&self, upcoming: &Upcoming<'_>) -> Decision {
+        self.ask(Pending::Override(upcoming.moment))
     }
 
     fn connect(&self, _: &ehlo_tokio::Context<'_>) -> Decision {

@@ -25,6 +25,8 @@ pub(crate) struct Sense {
     pub(crate) subjects: Vec<u16>,
     /// Subject and detail, the usual one first.
     pub(crate) details: Vec<(u16, u16)>,
+    /// Which of them all is the usual one: a subject, and perhaps a detail.
+    pub(crate) usual: Option<(u16, Option<u16>)>,
     /// Where it is not as the first digit says.
     pub(crate) retry: Option<bool>,
     pub(crate) advice: Advice,
@@ -49,12 +51,17 @@ pub(super) fn sense(cells: &mut Cells<'_>) -> Result<Sense, String> {
         return Err("title and meaning are given or left out together".into());
     }
     let stages = cells.words()?;
-    let (mut subjects, mut details) = (Vec::new(), Vec::new());
+    let (mut subjects, mut details, mut usual) = (Vec::new(), Vec::new(), None);
     for word in cells.words()? {
-        match word.strip_prefix("X.") {
-            Some(subject) if !subject.contains('.') => subjects.push(number(subject)?),
-            _ => details.push(status(&word)?),
+        let (subject, detail) = match word.strip_prefix("X.") {
+            Some(subject) if !subject.contains('.') => (number(subject)?, None),
+            _ => status(&word).map(|(subject, detail)| (subject, Some(detail)))?,
+        };
+        match detail {
+            None => subjects.push(subject),
+            Some(detail) => details.push((subject, detail)),
         }
+        usual = usual.or(Some((subject, detail)));
     }
     let retry = match cells.next()? {
         "-" => None,
@@ -67,7 +74,7 @@ pub(super) fn sense(cells: &mut Cells<'_>) -> Result<Sense, String> {
         "-" => None,
         text => Some(super::cells::reference(text)?),
     };
-    Ok(Sense { code, title, meaning, stages, subjects, details, retry, advice, reference })
+    Ok(Sense { code, title, meaning, stages, subjects, details, usual, retry, advice, reference })
 }
 
 /// Gives each reply its senses. Those of one code stand together; one that stands alone may leave its texts to the code.

@@ -1,6 +1,6 @@
 //! BDAT (RFC 3030 §2). Whatever becomes of the command, its chunk is taken off the stream before it is answered.
 
-use super::Source;
+use super::{Pace, Source};
 use crate::config::Protocol;
 use crate::event::{AbortReason, CloseReason, Event};
 use crate::question::{DataToken, Question, Questions};
@@ -17,6 +17,13 @@ pub(in crate::session) struct Chunk {
     pub(super) last: bool,
     /// The state behind it, if it is part of no message.
     astray: Option<State>,
+}
+
+impl Chunk {
+    /// One that is read over.
+    pub(in crate::session) fn thrown_away(size: u64, last: bool, astray: Option<State>) -> Self {
+        Self { decoder: ChunkDecoder::new(size), last, astray }
+    }
 }
 
 impl Session {
@@ -48,6 +55,7 @@ impl Session {
         self.source = Source::Chunk(chunk);
         if state == State::Recipients {
             (self.size, self.refused) = (0, 0);
+            self.pace = Pace::begin(now, 0);
         } else if size == 0 && !last && self.temper.idle_command() {
             return self.close_with(now, &replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
         }
@@ -56,6 +64,10 @@ impl Session {
             self.refuse_chunk(now, Some(replies::TOO_LARGE));
         } else if state == State::Chunks {
             self.go_on_with_body(now);
+            if self.asks_override() && self.has_whole_chunk() {
+                // Nothing comes behind the answer that would have it looked at.
+                self.end_body(now);
+            }
         } else if self.config.questions.contains(Questions::DATA) {
             let token = self.ask(now, Kind::Data);
             self.events.push(Event::Ask(Question::Data(DataToken(token))));
@@ -69,8 +81,10 @@ impl Session {
         matches!(self.source, Source::Chunk(_))
     }
 
-    /// Reads the chunk over, and then gives the reply, unless there is to be none.
+    /// Reads the chunk over, and then gives the reply, unless there is to be none. It is part of no message any more, so its time begins
+    /// now.
     pub(in crate::session) fn refuse_chunk(&mut self, now: Instant, reply: Option<Reply>) {
+        self.pace = Pace::begin(now, self.size + self.refused);
         self.go_on_with_body(now);
         self.phase = Phase::Refusing(reply);
         if self.source.is_whole_chunk() {

@@ -1,0 +1,117 @@
+//! Places that take messages: by their names in the file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ehlo_tokio::BodySink;
+use ehlo_tokio::store::{Discard, Maildir, Memory, Store};
+
+use crate::config::Bytes;
+use crate::path::Template;
+
+/// A place that takes messages. Every [`Store`] is one.
+pub trait Place: Send + Sync + 'static {
+    /// A sink for one message.
+    fn open(&self) -> Box<dyn BodySink>;
+}
+
+impl<S: Store> Place for S {
+    fn open(&self) -> Box<dyn BodySink> {
+        Box::new(self.sink())
+    }
+}
+
+/// Makes a place of what stands behind the colon of its name; the error says what is wrong with that.
+type Make = dyn Fn(&str) -> Result<Arc<dyn Place>, String> + Send + Sync;
+
+/// The kinds of places that a file can name, and those that it has named.
+///
+/// `discard`, `memory:BYTES` and `maildir:PATH` are there. Others can be [added](Self::add) before a file is read.
+#[derive(Clone)]
+pub struct Places {
+    kinds: BTreeMap<String, Arc<Make>>,
+    /// By their whole names: a place that a new version of the file names as well is the same one.
+    open: Arc<Mutex<HashMap<String, Arc<dyn Place>>>>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let mut places = Self { kinds: BTreeMap::new(), open: Arc::default() };
+        places.add("discard", |rest| {
+            if rest.is_empty() { Ok(Arc::new(Discard)) } else { Err("discard has nothing behind it".to_owned()) }
+        });
+        places.add("memory", |rest| match rest.parse() {
+            Ok(Bytes(bytes)) => Ok(Arc::new(Memory::new(usize::try_from(bytes).unwrap_or(usize::MAX)))),
+            Err(error) => Err(error.to_owned()),
+        });
+        places.add("maildir", |rest| match Maildir::open(rest) {
+            Ok(maildir) => Ok(Arc::new(maildir)),
+            Err(error) => Err(format!("{rest} cannot be used as a maildir: {error}")),
+        });
+        places
+    }
+}
+
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places").field("kinds", &self.kinds.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Places {
+    /// Adds a kind, in place of one of that name if there is one: `KIND:REST` is made by that function of `REST`. It is called once for
+    /// each name, when a file is put into force, and may block.
+    pub fn add(&mut self, kind: &str, make: impl Fn(&str) -> Result<Arc<dyn Place>, String> + Send + Sync + 'static) {
+        self.kinds.insert(kind.to_owned(), Arc::new(make));
+    }
+
+    /// Puts a place there under its whole name, such as a store that a test keeps an eye on.
+    pub fn insert(&self, name: &str, place: Arc<dyn Place>) {
+        self.lock().insert(name.to_owned(), place);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<dyn Place>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a name says, without making anything.
+    pub(crate) fn parse(&self, name: &str) -> Result<Location, String> {
+        if self.lock().contains_key(name) {
+            return Ok(Location::Place(name.to_owned()));
+        }
+        let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
+        if kind == "maildir" {
+            return Template::parse(rest).map(Location::Maildir).map_err(str::to_owned);
+        }
+        if kind == "memory" {
+            rest.parse::<Bytes>().map_err(|error| format!("memory:BYTES: {error}"))?;
+        }
+        if !self.kinds.contains_key(kind) {
+            let kinds: Vec<&str> = self.kinds.keys().map(String::as_str).collect();
+            return Err(format!("there is no kind of place {kind:?}; the kinds are {}", kinds.join(", ")));
+        }
+        Ok(Location::Place(name.to_owned()))
+    }
+
+    /// The place of that name, which is made if it is not there yet. May block.
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<dyn Place>, String> {
+        if let Some(place) = self.lock().get(name) {
+            return Ok(Arc::clone(place));
+        }
+        let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
+        let make = self.kinds.get(kind).ok_or_else(|| format!("there is no kind of place {kind:?}"))?;
+        let place = make(rest)?;
+        self.lock().insert(name.to_owned(), Arc::clone(&place));
+        Ok(place)
+    }
+}
+
+/// What the name of a place means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// A maildir, or one for each mailbox.
+    Maildir(Template),
+    /// A place by its name.
+    Place(String),
+}
