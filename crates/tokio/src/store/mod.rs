@@ -7,12 +7,14 @@
 //! | [`Verify`] | id, length and digest | it was counted: for load tests that compare both ends |
 //! | [`Maildir`] | a file for each message | the file and its directory entry are on disk |
 //! | [`Mbox`] | all messages in one file | they are on disk in it |
+//! | [`Lmtp`] | nothing | an LMTP server has taken it, for all recipients |
 
 mod discard;
 #[cfg(test)]
 mod fake;
 mod files;
 mod incoming;
+mod lmtp;
 mod maildir;
 mod mbox;
 mod memory;
@@ -22,9 +24,10 @@ mod verify;
 
 pub use discard::{Discard, DiscardSink};
 pub use files::{FileOps, StdFiles};
+pub use lmtp::{Lmtp, LmtpAddress, LmtpSink};
 pub use maildir::{Maildir, MaildirSink};
 pub use mbox::{Mbox, MboxSink};
-pub use memory::{Memory, MemorySink, Message};
+pub use memory::{Memory, MemorySink, Message, TooFew};
 pub use verify::{ID_FIELD, Record, Verify, VerifySink};
 
 use std::io;

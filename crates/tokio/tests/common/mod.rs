@@ -112,6 +112,29 @@ impl Raw {
         self.expect(code).await
     }
 
+    /// The next line, for one who plays a server; without its end.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = self.up_to("\r\n").await;
+        line.trim_end().to_owned()
+    }
+
+    /// A message up to its end, which is taken off.
+    pub(crate) async fn message(&mut self) -> String {
+        let message = self.up_to("\r\n.\r\n").await;
+        message.strip_suffix(".\r\n").unwrap_or_default().to_owned()
+    }
+
+    async fn up_to(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = self.input.windows(end.len()).position(|window| window == end.as_bytes()) {
+                let taken: Vec<u8> = self.input.drain(..at + end.len()).collect();
+                return String::from_utf8(taken).unwrap();
+            }
+            let read = self.stream.read_buf(&mut self.input).await.unwrap();
+            assert!(read > 0, "the connection ended before {end:?}: {:?}", String::from_utf8_lossy(&self.input));
+        }
+    }
+
     /// Everything up to the end of the connection.
     pub(crate) async fn rest(mut self) -> String {
         let _ = self.stream.read_to_end(&mut self.input).await;

@@ -490,3 +490,23 @@ async fn no_log_has_a_credential() {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
 }
+
+#[tokio::test]
+async fn a_message_in_memory_tells_who_sent_it_through_which_tls() {
+    within(async {
+        let (tls, mailbox) = (Tls::new(), Memory::new(1 << 20));
+        let builder = Server::builder(AcceptAll(mailbox.clone())).config(Config::new(NAME).unwrap());
+        let server = start_implicit(builder.tls(tls.tls.clone()).authenticator(users())).await;
+        // It shows a certificate, which is not kept.
+        let (mut client, _) = ready(server.address, tls.client(true, false)).await;
+        log_in(&mut client, Mechanism::Plain, PASSWORD, ChannelBindings::none()).await;
+        client.begin_message().await;
+        client.say("x\r\n.", 250).await;
+        let message = mailbox.wait_for(1, Duration::from_secs(20)).await.unwrap().remove(0);
+        assert_eq!(message.identity.as_deref(), Some(USER));
+        let info = message.tls.as_ref().unwrap();
+        assert_eq!((info.version, info.server_name.as_deref(), &info.client), ("TLSv1.3", Some(NAME), &None));
+        server.stop().await;
+    })
+    .await;
+}
