@@ -49,7 +49,7 @@ const MEMORY: usize = 1 << 30;
 /// Run an SMTP server that takes any message for anybody, for tests.
 ///
 /// It prints `listening on ADDRESS:PORT` as soon as clients can connect, one line for each --listen, then one for each --listen-tls with
-/// ` (tls)` behind it, one with ` (metrics)` behind it for --metrics, and nothing else on the standard output. SIGHUP has it load certificates and keys anew. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
+/// ` (tls)` behind it, one with ` (metrics)` behind it for --metrics, and nothing else on the standard output. SIGHUP has it load certificates and keys anew, and the file of --config. SIGTERM and Ctrl-C end it gracefully: messages on their way are taken to their end, other connections get 421, and a line on
 /// the standard error sums up. A second signal ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ehlo serve --listen 127.0.0.1:0 --store discard\n  \

@@ -84,7 +84,7 @@ pub enum Per {
 pub struct Repeats {
     /// For how long a message is remembered.
     pub within: At<Period>,
-    /// How often it may come in that time. Default: 1.
+    /// How often it may come in that time. A client that has lost its 250 sends the message again: 1, the default, refuses that.
     #[serde(default)]
     pub allowed: Option<At<NonZeroU32>>,
     /// The reply to one more: 557, 554, 550, 450 or 451. Default: 557, which no RFC knows, as some servers do.

@@ -14,6 +14,7 @@ use super::{Branch, Message};
 use crate::config::Measure;
 use crate::directory::{Keeps, LocalMailbox};
 use crate::policy::Live;
+use crate::repeats::Copy;
 use crate::reply;
 use crate::usage::{Amount, Holder, Quota, Reservation, Room};
 
@@ -92,8 +93,8 @@ impl<F: FileOps> Committing<F> {
         {
             return Err(self.failed(&error));
         }
-        if let Some((key, rule)) = repeat {
-            self.live.repeats.came(now(), key, rule.within, rule.max_entries);
+        if let Some(copy) = repeat {
+            copy.taken();
         }
         Ok(())
     }
@@ -103,13 +104,13 @@ impl<F: FileOps> Committing<F> {
         storage_reply(error)
     }
 
-    /// Refuses a message that comes too often; gives under what it is known otherwise.
-    fn repeat(&self) -> Result<Option<(crate::repeats::MessageKey, crate::plan::RepeatRule)>, Reply> {
+    /// Counts the message, or refuses one that comes too often.
+    fn repeat(&self) -> Result<Option<Copy>, Reply> {
         let Message { plan, digest, owner, .. } = &self.message;
         let (Some(rule), Some(digest)) = (plan.repeats, digest) else { return Ok(None) };
         let key = (plan.prefixes.network(owner.ip), digest.digest128());
-        if self.live.repeats.may_come(now(), &key, rule.within, rule.allowed) {
-            return Ok(Some((key, rule)));
+        if let Some(copy) = self.live.repeats.take(now(), key, &rule) {
+            return Ok(Some(copy));
         }
         let text = if rule.reply < 500 {
             "Too many duplicate messages; try again later"

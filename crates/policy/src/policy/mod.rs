@@ -41,7 +41,7 @@ pub(crate) struct Live<F: FileOps> {
     pub(crate) files: Arc<F>,
     pub(crate) lasting: Arc<Lasting>,
     pub(crate) usage: Arc<Usage>,
-    pub(crate) repeats: Repeats,
+    pub(crate) repeats: Arc<Repeats>,
     cache: Cache,
     resolver: Option<Arc<dyn Resolver>>,
     users: Option<Arc<Users>>,

@@ -16,7 +16,6 @@ use crate::check::Serving;
 use crate::dns::{Cache, Resolver};
 use crate::loaded::Loaded;
 use crate::place::Places;
-use crate::repeats::Repeats;
 use crate::usage::{Holder, Usage};
 use crate::users::Users;
 
@@ -135,7 +134,7 @@ impl<F: FileOps> Builder<F> {
             files: Arc::new(files),
             lasting: Arc::default(),
             usage,
-            repeats: Repeats::default(),
+            repeats: Arc::default(),
             cache: Cache::default(),
             resolver,
             users,
