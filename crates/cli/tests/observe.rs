@@ -31,12 +31,18 @@ fn greeted(server: &Server) -> Client {
     client
 }
 
+/// Ends a connection, and waits until the server has closed it.
+fn quit(mut client: Client) {
+    client.say("QUIT\r\n", "221");
+    assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
+}
+
 #[test]
 fn the_log_has_a_line_for_each_message_and_each_connection() {
     let server = with_default_log(&[]);
     let mut client = greeted(&server);
     deliver(&mut client, "secret words");
-    client.say("QUIT\r\n", "221");
+    quit(client);
     let (status, errors) = server.stop();
     assert_eq!(status, Some(0));
     let lines: Vec<&str> = errors.lines().collect();
@@ -57,7 +63,7 @@ fn the_log_can_be_json() {
     let server = with_default_log(&["--log-format", "json"]);
     let mut client = greeted(&server);
     deliver(&mut client, "x");
-    client.say("QUIT\r\n", "221");
+    quit(client);
     let (_, errors) = server.stop();
     let (lines, summary) = errors.trim_end().rsplit_once('\n').unwrap();
     assert!(summary.starts_with("ehlo serve: "));
@@ -120,8 +126,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 fn one_address_fills_no_log() {
     let server = with_default_log(&["--log-lines", "5"]);
     for _ in 0..20 {
-        let mut client = greeted(&server);
-        client.say("QUIT\r\n", "221");
+        quit(greeted(&server));
     }
     let (_, errors) = server.stop();
     assert_eq!(errors.matches(" closed ").count(), 5, "{errors}");

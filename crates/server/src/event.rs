@@ -8,6 +8,7 @@ use std::fmt;
 
 /// The result of [`Session::handle_input`](crate::Session::handle_input).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Step<'i> {
     /// How many bytes of the input were used.
     pub used: usize,

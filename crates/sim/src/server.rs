@@ -72,6 +72,8 @@ pub struct Server {
     end_told: bool,
     closed: Option<CloseReason>,
     said: Vec<String>,
+    /// Commands that the session says it has looked at.
+    commands: u32,
     ops: Option<Vec<(Instant, Op)>>,
 }
 
@@ -103,6 +105,7 @@ impl Server {
             end_told: false,
             closed: None,
             said: Vec::new(),
+            commands: 0,
             ops: None,
         };
         server.settle(now);
@@ -169,6 +172,7 @@ impl Server {
         let surplus = self.tls == Tls::Wanted && !rest.is_empty() && self.closed.is_none();
         let before = surplus.then(|| self.session.output().to_vec());
         let step = self.session.handle_input(now, rest);
+        self.commands += step.commands.iter().map(|(_, count)| count).sum::<u32>();
         let used = step.used;
         assert!(wanted || used == 0, "a parked session used {used} bytes");
         if let Some(before) = before {

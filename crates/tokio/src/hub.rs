@@ -161,6 +161,8 @@ pub(crate) struct Hub {
     start: Instant,
     phase: AtomicU8,
     stressed: AtomicBool,
+    /// The second in which that was told last, and one more.
+    stress_told: AtomicU32,
     /// How often a session was told to end for its memory.
     sheds: AtomicU32,
     table: Mutex<Table>,
@@ -201,6 +203,7 @@ impl Hub {
             start: now,
             phase: AtomicU8::new(Phase::Running as u8),
             stressed: AtomicBool::new(false),
+            stress_told: AtomicU32::new(0),
             sheds: AtomicU32::new(0),
             table: Mutex::default(),
             empty: Notify::new(),
@@ -222,7 +225,7 @@ impl Hub {
     }
 
     /// A place for a connection from that address. Where it is not known yet, [`Slot::name`] tells it later.
-    pub(crate) fn admit(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Slot, Refusal> {
+    pub(crate) fn admit(self: &Arc<Self>, ip: Option<IpAddr>, now: Instant) -> Result<Slot, Refusal> {
         let mut table = self.table();
         if table.len() >= self.limits.total {
             drop(table);
@@ -240,11 +243,22 @@ impl Hub {
         drop(table);
         // Those that wait are to wait for less.
         wakers.iter().for_each(Waker::wake_by_ref);
-        if begins {
+        if begins && self.may_tell_stress(now) {
             tracing::warn!(limit = self.limits.total, "connections are running out: clients get less time from now on");
         }
         self.metrics.one(Count::Connections);
         Ok(Slot { hub: Arc::clone(self), id, network, carry: 0, kept: 0, active: 0 })
+    }
+
+    /// Stress may come and go as clients like; a line about it comes once a minute.
+    fn may_tell_stress(&self, now: Instant) -> bool {
+        let second = self.second(now).saturating_add(1);
+        let before = self.stress_told.load(Ordering::Relaxed);
+        let may = before == 0 || second.saturating_sub(before) >= 60;
+        if may {
+            self.stress_told.store(second, Ordering::Relaxed);
+        }
+        may
     }
 
     fn refuse(&self, refusal: Refusal) -> Refusal {
@@ -487,7 +501,7 @@ mod tests {
     }
 
     fn admit(hub: &Arc<Hub>, ip: &str) -> Result<Slot, Refusal> {
-        hub.admit(Some(ip.parse().unwrap()))
+        hub.admit(Some(ip.parse().unwrap()), start())
     }
 
     /// Counts how often it is woken.
@@ -517,10 +531,10 @@ mod tests {
     #[test]
     fn a_connection_can_be_named_later() {
         let hub = hub(ConnectionLimits::default().total(3).per_address(1));
-        let mut a = hub.admit(None).unwrap();
-        let mut b = hub.admit(None).unwrap();
-        let c = hub.admit(None).unwrap();
-        assert_eq!(hub.admit(None).unwrap_err(), Refusal::Total, "they count in all");
+        let mut a = hub.admit(None, start()).unwrap();
+        let mut b = hub.admit(None, start()).unwrap();
+        let c = hub.admit(None, start()).unwrap();
+        assert_eq!(hub.admit(None, start()).unwrap_err(), Refusal::Total, "they count in all");
         a.name("192.0.2.1".parse().unwrap()).unwrap();
         assert_eq!(b.name("192.0.2.1".parse().unwrap()), Err(Refusal::PerAddress));
         drop(b);
@@ -603,6 +617,8 @@ mod tests {
             assert_eq!(hub.is_stressed(), open > 8, "{open}");
         }
         assert_eq!(bell.0.load(Ordering::SeqCst), 1, "those that wait are told once");
+        let minute = std::time::Duration::from_secs(60);
+        assert!(!hub.may_tell_stress(start() + minute / 2) && hub.may_tell_stress(start() + 2 * minute));
         while slots.pop().is_some() {
             assert_eq!(hub.is_stressed(), slots.len() > 7, "{}", slots.len());
         }

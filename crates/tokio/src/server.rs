@@ -339,7 +339,8 @@ impl<P: Policy> Server<P> {
 
     fn admit(&self, hub: &Arc<Hub>, stream: TcpStream, peer: SocketAddr, implicit_tls: bool) {
         let by_proxy = self.proxies.contain(peer.ip());
-        let slot = match hub.admit((!by_proxy).then_some(peer.ip())) {
+        let now = tokio::time::Instant::now().into_std();
+        let slot = match hub.admit((!by_proxy).then_some(peer.ip()), now) {
             Ok(slot) => slot,
             Err(refusal) => return refuse(hub, &stream, peer, refusal, &self.settings.current(), implicit_tls),
         };

@@ -306,7 +306,7 @@ async fn a_broken_off_message_reaches_nobody_and_an_unknown_recipient_keeps_it_f
 async fn connections_to_the_agent_are_bounded_and_the_rest_waits() {
     within(async {
         let (agent, address) = Agent::new().await;
-        let client_config = ehlo_tokio::ehlo_client::Config::new("mx.example").unwrap();
+        let client_config = ehlo_client::Config::new("mx.example").unwrap();
         let store = Lmtp::with(address, client_config, 2);
         let server = start(Server::builder(AcceptAll(store))).await;
         let mut clients = Vec::new();

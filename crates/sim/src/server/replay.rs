@@ -83,6 +83,7 @@ pub fn replay(server: &Server, peer: Peer, mut cut: Cut) {
     }
     same_said(&again.said, &server.said, &cut);
     assert_eq!((again.produced, again.digest), (server.produced, server.digest), "{cut:?}: replies");
+    assert_eq!(again.commands, server.commands, "{cut:?}: commands");
     assert!(again.store == server.store, "{cut:?}: the store");
 }
 
