@@ -229,6 +229,7 @@ impl Server {
         assert!(self.closed.is_none(), "{event:?} behind the end");
         match event {
             Event::Ask(question) => {
+                self.model.pass_silent();
                 self.check_pending(&question);
                 self.asked += 1;
                 self.say(format!("{question:?} {:?}", self.session.pending()));
