@@ -25,7 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Send(send::Args),
     Load(Box<load::Args>),
     Explain(explain::Args),
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     match cli.command {
-        Command::Serve(args) => serve::run(args, &given),
+        Command::Serve(args) => serve::run(*args, &given),
         Command::Send(args) => send::run(args),
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -218,7 +218,7 @@ pub(crate) struct Temper {
     idle: u32,
     auth: u32,
     /// RCPT and DATA of the same batch that may still be refused.
-    followers: usize,
+    followers: u32,
 }
 
 impl Temper {
@@ -243,8 +243,8 @@ impl Temper {
     }
 
     /// MAIL came: a whole batch may be under way behind it, whether it is accepted or not (RFC 2920 §3.1).
-    pub(crate) const fn mail(&mut self, limits: &Limits) {
-        self.followers = limits.recipients.saturating_add(1);
+    pub(crate) fn mail(&mut self, limits: &Limits) {
+        self.followers = u32::try_from(limits.recipients).unwrap_or(u32::MAX).saturating_add(1);
     }
 
     /// A RCPT or DATA was refused by the application, or because of what happened before it in its batch. Gives whether that was one
