@@ -140,8 +140,13 @@ fn sighup_puts_a_good_file_into_force_and_keeps_the_old_one_otherwise() {
     let folder = Folder::new();
     let listen = FILE.replace("[server]\n", "[server]\nlisten = ['127.0.0.1:0']\n");
     let file = folder.write("ehlo.toml", &listen);
-    let mut child =
-        ehlo().args(["serve", "--config"]).arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = ehlo()
+        .args(["serve", "--log-level", "warn", "--config"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();

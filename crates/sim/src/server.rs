@@ -67,6 +67,8 @@ pub struct Server {
     authenticated: usize,
     /// Messages that were taken for some of their recipients.
     partly: usize,
+    /// The server is nearly full.
+    stressed: bool,
     paused: bool,
     tls: Tls,
     end_told: bool,
@@ -100,6 +102,7 @@ impl Server {
             stale: 0,
             authenticated: 0,
             partly: 0,
+            stressed: false,
             paused: false,
             tls: Tls::Outside,
             end_told: false,
@@ -349,6 +352,7 @@ impl Server {
     pub fn stress(&mut self, now: Instant) {
         self.record(now, || Op::Stress);
         self.say("stress".into());
+        self.stressed = true;
         self.session.set_stressed(now, true);
         self.settle(now);
     }

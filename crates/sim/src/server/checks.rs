@@ -52,11 +52,17 @@ impl Server {
         if let Some((at, reason)) = session.poll_timeout() {
             match &self.incoming {
                 Some(body) if reason == Reason::Body => {
-                    assert_eq!(at, self.pace.end(&self.config, body.len()), "how long the rest of a message may take");
+                    let end = self.pace.end(&self.config, body.len());
+                    // A server that is nearly full may be less patient.
+                    let fits = if self.stressed { at <= end } else { at == end };
+                    assert!(fits, "how long the rest of a message may take: {at:?} for {end:?}");
                 }
                 // What is due is told at once: nothing sets a deadline that is over already, but for a message that was too slow before
-                // its next chunk.
-                _ => assert!(at >= now, "{reason:?} is over before it began"),
+                // its next chunk, or is while the server becomes nearly full.
+                _ => assert!(
+                    at >= now || (self.stressed && reason == Reason::Body),
+                    "{reason:?} is over before it began"
+                ),
             }
             // Whatever happens, no wait is longer than the longest.
             assert!(at.saturating_duration_since(now) <= patience(&self.config, reason), "{reason:?} lasts too long");
