@@ -383,7 +383,7 @@ async fn input_beyond_the_memory_of_the_server_costs_its_connection_only() {
 async fn a_sink_that_fails_defers_its_message_after_the_true_end() {
     within(async {
         // The store has room for one envelope and about 100 bytes.
-        let store = SlowStore { memory: Memory::new(300), ..SlowStore::new() };
+        let store = SlowStore { memory: Memory::new(850), ..SlowStore::new() };
         store.valve.let_through(10_000);
         store.valve.let_commit();
         let server = start(Server::builder(AcceptAll(store.clone()))).await;
