@@ -48,7 +48,6 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("overload", LOAD),
     ("overload-while-committing", LOAD),
     ("overload-while-handshaking", LOAD),
-    ("starttls-unavailable", ALWAYS),
     ("stress-and-errors", LOAD),
     ("stress-and-idle-commands", LOAD),
     ("stress-within-a-command", LOAD),
