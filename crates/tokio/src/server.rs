@@ -288,7 +288,9 @@ impl<P: Policy> Server<P> {
         let mut shutdown = pin!(shutdown);
         let mut turn = 0;
         let mut back_off = BACK_OFF.0;
-        let mut sweep = tokio::time::interval(hub.logs.interval().max(LEAST_SWEEP));
+        let between = hub.logs.interval().max(LEAST_SWEEP);
+        // Not at once: there is nothing to tell of yet, and the timer may be late enough to tell of the first connections.
+        let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + between, between);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accepted = tokio::select! {
