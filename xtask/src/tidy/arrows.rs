@@ -39,6 +39,7 @@ const PLACES: &[Place] = &[
         inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-sasl", "ehlo-server"],
         outside: Some(&[
             "bytes",
+            "hickory-resolver",
             "memchr",
             "rcgen",
             "ring",
@@ -116,7 +117,7 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("ehlo-codec", "bytes"),
     ("ehlo-codec", "tokio-util"),
     ("ehlo-tokio", "rcgen"),
-    ("ehlo-policy", "hickory-resolver"),
+    ("ehlo-tokio", "hickory-resolver"),
 ];
 
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the
