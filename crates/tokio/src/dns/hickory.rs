@@ -20,8 +20,8 @@ const MAX_ALIASES: usize = 8;
 
 /// Asks the servers that `/etc/resolv.conf` names, by UDP and TCP. There with the feature `dns`. Clones are one.
 ///
-/// It asks DNS alone: `/etc/hosts` does not count (RFC 5321 §5.1). It keeps no answers. A chain of more than eight aliases is one that leads nowhere, and
-/// its name has no data.
+/// It asks DNS alone: `/etc/hosts` does not count (RFC 5321 §5.1). It keeps no answers. More than eight aliases in a row are
+/// followed no further, and are no answer.
 #[derive(Clone)]
 pub struct SystemResolver(TokioResolver);
 
@@ -97,8 +97,15 @@ impl SystemResolver {
                         ResponseCode::NXDomain => Records::NoName,
                         code => return Err(LookupError::Temporary(format!("{name}: {code}"))),
                     };
+                    // Where aliases are followed no further, it looks the same, but for the SOA that says that there is nothing (RFC 2308 §2.2).
+                    let last = none.query.name();
+                    let is_told = none.soa.is_some() || matches!(records, Records::NoName);
+                    if !is_told && resolver.lookup(last.clone(), RecordType::CNAME).await.is_ok() {
+                        let why = format!("{name}: too many aliases, the last one is {}", text(last));
+                        return Err(LookupError::Temporary(why));
+                    }
                     let ttl = none.negative_ttl.map_or(NEGATIVE, |seconds| Duration::from_secs(seconds.into()));
-                    Ok(Answer::new(text(none.query.name()), records, ttl))
+                    Ok(Answer::new(text(last), records, ttl))
                 }
                 Err(error) => Err(LookupError::Temporary(format!("{name}: {error}"))),
             }
