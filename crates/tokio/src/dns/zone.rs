@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -127,17 +127,6 @@ fn add(data: &mut Data, fields: &[&str]) -> Result<(), &'static str> {
 }
 
 impl Zone {
-    /// One that has an address for that name, and nothing else.
-    #[must_use]
-    pub fn host(name: &str, address: IpAddr) -> Self {
-        let mut data = Data::default();
-        match address {
-            IpAddr::V4(address) => data.ipv4.push(address),
-            IpAddr::V6(address) => data.ipv6.push(address),
-        }
-        Self { names: Arc::new(HashMap::from([(folded(name), data)])), asked: Arc::default() }
-    }
-
     /// What it was asked so far, such as `MX example.org`, in that order; no more than the first 10,000 questions.
     #[must_use]
     pub fn asked(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Which hosts and addresses, in which order (RFC 5321 §5.1): answers of DNS in, plans out, and no waiting.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -15,10 +16,21 @@ use crate::dns::{Answer, LookupError, Mx, Records, folded};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Host {
-    /// Its name, as the MX has it: what a certificate of it is compared with. For an address literal, that, with its brackets.
+    /// Its name, as the MX has it; an address literal, with its brackets, where the domain is one.
     pub name: String,
     /// The preference of its MX; the smaller, the better. 0 where there is none (RFC 5321 §5.1).
     pub preference: u16,
+}
+
+impl Host {
+    /// The name that a certificate of the host is compared with: its own, or for an address literal the address without its brackets.
+    #[must_use]
+    pub fn server_name(&self) -> Cow<'_, str> {
+        match Domain::parse(&self.name).ok().and_then(|domain| domain.ip()) {
+            Some(ip) => Cow::Owned(ip.to_string()),
+            None => Cow::Borrowed(&self.name),
+        }
+    }
 }
 
 /// What stands right of the `@`.

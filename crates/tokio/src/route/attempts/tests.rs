@@ -29,7 +29,8 @@ async fn walk(router: &Router<Network>, domain: &str) -> (Vec<String>, RouteErro
         Err(error) => return (seen, error),
     };
     loop {
-        match attempts.next().await {
+        // In virtual time, so that an attempt that never ends is a test that fails.
+        match timeout(Duration::from_secs(36_000), attempts.next()).await.unwrap() {
             Ok(connected) => {
                 let Connected { host, address, .. } = connected;
                 seen.push(format!("{} {} {}", host.preference, host.name, address.ip()));
@@ -344,6 +345,20 @@ async fn each_part_has_its_time_and_all_of_it_too() {
     assert!(error.to_string().ends_with("(dumb.test: no time is left)"), "{error}");
     let error = router.connect("slow.test").await.unwrap_err();
     assert_eq!((network.elapsed(), error.reason()), (20_000, Reason::Lookup));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_for_all_of_it_runs_over_all_hosts() {
+    let hosts = [("2001:db8::1", Accepts(6000)), ("192.0.2.1", Accepts(5900)), ("192.0.2.2", Silent)];
+    let (zone, network) = (zone(TWO), network(&hosts));
+    let total = Timeouts { total: Duration::from_secs(10), ..Timeouts::default() };
+    let router = builder(&zone, &network).timeouts(total).build();
+    let mut attempts = router.attempts("two.test").await.unwrap();
+    attempts.next().await.unwrap();
+    assert_eq!(network.elapsed(), 6000);
+    let error = attempts.next().await.unwrap_err();
+    assert_eq!((network.elapsed(), error.failures().len()), (10_000, 2), "{error}");
+    assert!(attempts.next().await.is_err() && network.elapsed() == 10_000);
 }
 
 #[tokio::test(start_paused = true)]

@@ -246,6 +246,15 @@ fn this_host_is_known_by_its_address_and_by_where_aliases_lead() {
 }
 
 #[test]
+fn a_certificate_has_the_name_or_the_address_of_the_host() {
+    for (name, expected) in
+        [("mx.example", "mx.example"), ("[192.0.2.1]", "192.0.2.1"), ("[IPv6:2001:DB8::1]", "2001:db8::1")]
+    {
+        assert_eq!(host(name).server_name(), expected);
+    }
+}
+
+#[test]
 fn a_destination_is_a_name_or_an_address() {
     for (domain, expected) in [
         ("a.example", Ok(Destination::Name)),
