@@ -1,7 +1,7 @@
 //! Drivers for [`ehlo_server`] and [`ehlo_client`] on tokio.
 //!
 //! A [`Server`] accepts connections, asks a [`Policy`] what it takes, and streams messages into a [`BodySink`]; some are in [`store`].
-//! [`auth`] lets clients log in. [`client::Client`] sends a message.
+//! [`auth`] lets clients log in. [`client::Client`] sends a message, and [`route`] finds the server for it by its domain.
 //!
 //! ```
 //! use ehlo_tokio::client::{Client, Envelope, Recipient};

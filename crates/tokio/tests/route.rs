@@ -1,13 +1,11 @@
 //! From a domain to a message that was taken, over sockets on loopback.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ehlo_tokio::client::{Client, Observed, SendError};
+use ehlo_tokio::client::{Client, Envelope, Recipient, SendError};
 use ehlo_tokio::dns::Zone;
-use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReplyCode, ReversePath};
-use ehlo_tokio::ehlo_client::{Config, Envelope};
+use ehlo_tokio::ehlo_client::CloseReason;
 use ehlo_tokio::route::{Attempts, Families, Reason, RouteError, Router, Timeouts};
 use ehlo_tokio::store::Memory;
 use ehlo_tokio::{AcceptAll, Server};
@@ -136,33 +134,21 @@ async fn greet(listener: TcpListener, greeting: &'static str) {
 
 /// Delivers to the first host that says it takes mail; gives the names of the hosts that were connected to.
 async fn deliver(attempts: &mut Attempts) -> Result<Vec<String>, RouteError> {
-    let (from, _) = ReversePath::parse_prefix(b"<ada@example.org>").unwrap();
-    let (to, _) = ForwardPath::parse_prefix(b"<bob@a.test>").unwrap();
+    let to = [Recipient::parse("bob@a.test").unwrap()];
+    let envelope = Envelope::parse("ada@example.org", &to).unwrap();
     let mut names = Vec::new();
     loop {
         let connected = attempts.next().await?;
-        names.push(connected.host.name);
-        let config = Arc::new(Config::new("client.test").unwrap());
-        let greeting = Arc::new(Mutex::new(None));
-        let seen = Arc::clone(&greeting);
-        let observer = Box::new(move |observed: Observed<'_>| {
-            if let Observed::Reply(_, reply) = observed {
-                seen.lock().unwrap().get_or_insert(reply.code());
-            }
-        });
-        match Client::over(connected.stream, config, observer).await {
+        let name = connected.host.server_name();
+        names.push(name.to_string());
+        match Client::builder().hello("client.test").over(connected.stream, &name).await {
             Ok(mut client) => {
-                let outcome = client.send(&Envelope::new(from, &[to]), b"Subject: hi\r\n\r\nHello.\r\n").await.unwrap();
-                assert_eq!(outcome.accepted, 1);
+                let report = client.send(&envelope, b"Subject: hi\r\n\r\nHello.\r\n").await.unwrap();
+                assert!(report.all_accepted());
                 return Ok(names);
             }
-            Err(SendError::Closed(_)) => {
-                let code: Option<ReplyCode> = *greeting.lock().unwrap();
-                if let Some(code) = code {
-                    attempts.refused(code);
-                }
-            }
-            Err(error) => panic!("{error}"),
+            Err(SendError::Refused(CloseReason::Refused(code), _)) => attempts.refused(code),
+            Err(_) => {}
         }
     }
 }

@@ -40,12 +40,33 @@ pub struct Connected<S = tokio::net::TcpStream> {
 /// | the server says | it speaks for | what to do |
 /// |---|---|---|
 /// | a greeting of 4yz, 421 above all, or none | itself, for now | [`refused`](Self::refused), then [`next`](Self::next): another address of the host, then other hosts |
-/// | a greeting of 5yz: 554, 521 | its host: "the host does not accept mail under any circumstances" (RFC 7504 §3), "no SMTP service here" (RFC 5321 §3.1, §4.2.3) | the same; the host's other addresses are left out |
-/// | 421 later, or the connection breaks before the end of the message | itself, for now | the same, for recipients without an answer |
+/// | a greeting of 5yz: 554, 521; or 5yz to EHLO | its host: "the host does not accept mail under any circumstances" (RFC 7504 §3), "no SMTP service here" (RFC 5321 §4.2.3) | the same; the host's other addresses are left out |
+/// | 421 later, or the connection breaks before the end of the message | itself, for now | [`next`](Self::next), for recipients without an answer |
 /// | 4yz or 5yz to MAIL, RCPT, DATA or the message | the domain, whose hosts all serve the same mailboxes | no further host: it is the recipient's result |
 ///
 /// That a host takes no mail is said by one host. RFC 7504 reserves 556, and RFC 7505 the null MX, for a domain that takes none, so a 521 does not end the
 /// delivery while there are other hosts; Postfix goes on in the same way (`smtp_skip_5xx_greeting`). If it was the last host, the delivery has failed for good.
+///
+/// ```
+/// use ehlo_tokio::client::{Client, SendError};
+/// use ehlo_tokio::ehlo_client::CloseReason;
+/// use ehlo_tokio::route::{RouteError, Router};
+///
+/// /// A session with the first host of a domain that wants one.
+/// async fn open(router: &Router, domain: &str) -> Result<Client, RouteError> {
+///     let mut attempts = router.attempts(domain).await?;
+///     loop {
+///         let connected = attempts.next().await?;
+///         let name = connected.host.server_name();
+///         match Client::builder().hello("client.example").over(connected.stream, &name).await {
+///             Ok(client) => return Ok(client),
+///             Err(SendError::Refused(CloseReason::Refused(code), _)) => attempts.refused(code),
+///             // The connection broke, or the server closed it: the next one may do better.
+///             Err(_) => {}
+///         }
+///     }
+/// }
+/// ```
 pub struct Attempts<C: Connector = Tcp> {
     shared: Arc<Shared<C>>,
     domain: String,

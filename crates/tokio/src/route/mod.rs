@@ -27,7 +27,7 @@
 //!
 //! let connected = router.connect("example.org").await?;
 //! assert_eq!((connected.host.name.as_str(), connected.host.preference), ("mx.example.org", 20));
-//! // From here on it is the client's: `Client::over(connected.stream, ...)`.
+//! // From here on it is the client's: `Client::builder().over(connected.stream, &connected.host.server_name())`.
 //!
 //! let error = router.connect("null.example").await.unwrap_err();
 //! assert_eq!(error.reason(), Reason::NullMx);
