@@ -1,7 +1,7 @@
 //! AUTH (RFC 4954). What the messages of a mechanism say is the driver's; here they are carried.
 
 use super::{Phase, Session};
-use crate::event::{ApiMisuse, AuthOutcome, Event, Reason, Stage};
+use crate::event::{ApiMisuse, AuthOutcome, CloseReason, Event, Misbehaviour, Reason, Stage};
 use ehlo_codec::{Base64, Command, MechanismName, ReplyClass, ReplyCode};
 use std::time::Instant;
 
@@ -113,8 +113,10 @@ impl Session {
     pub(super) fn on_auth(&mut self, now: Instant, exchange: Exchange, code: ReplyCode) {
         if code.class() == ReplyClass::Intermediate {
             return match exchange {
-                // It goes on after `*`: whatever it wants, it won't get it.
-                Exchange::GivenUp(outcome) => self.give_up(now, outcome),
+                // RFC 4954 §4: a server must refuse behind `*`. One that goes on could do so for ever.
+                Exchange::GivenUp(_) => {
+                    self.close(CloseReason::PeerMisbehaved(Misbehaviour::OutOfPlace(Stage::Auth, code)));
+                }
                 Exchange::Held => {
                     let wire = self.script.wire_mut();
                     wire.reserve_exact(self.challenge.len() + 2);

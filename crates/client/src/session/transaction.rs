@@ -26,6 +26,10 @@ pub(super) struct Transaction {
     /// How long the body is, if it goes as one chunk that waits for the replies to RCPT.
     pub(super) size: Option<u64>,
     pub(super) chunked: bool,
+    /// A chunk was refused: nothing that is said to a later one makes a success of it.
+    pub(super) spoilt: bool,
+    /// The server closes once it has told of all recipients.
+    pub(super) leaving: bool,
     /// Octets of all output, when its end was put out.
     pub(super) end: Option<u64>,
 }
@@ -219,8 +223,8 @@ impl Session {
             Sending::Chunk { last: true } => self.send_end(now, b""),
             Sending::Chunk { last: false } => {
                 self.sending = Sending::Chunks;
-                self.await_block(now);
                 self.script.end_step(Stage::Chunk);
+                self.await_chunk(now);
                 self.await_reply_too(now);
             }
             _ => return Err(ApiMisuse("chunk_finished without a chunk")),
