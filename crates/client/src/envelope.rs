@@ -1,6 +1,6 @@
 //! What is to be sent to whom.
 
-use ehlo_codec::{BodyType, ForwardPath, MailParams, RcptParams, ReversePath};
+use ehlo_codec::{BodyType, Domain, ForwardPath, MailParams, RcptParams, ReversePath};
 
 /// The envelope of one message. Its addresses and parameters are checked types, so none can end a command early.
 ///
@@ -38,6 +38,16 @@ pub struct Recipient<'a> {
 impl<'a> From<ForwardPath<'a>> for Recipient<'a> {
     fn from(to: ForwardPath<'a>) -> Self {
         Self { to, params: RcptParams::NONE }
+    }
+}
+
+impl<'a> Recipient<'a> {
+    /// Its domain; `Postmaster` has none.
+    pub(crate) fn domain(&self) -> Option<Domain<'a>> {
+        match self.to {
+            ForwardPath::Mailbox(mailbox) => Some(mailbox.domain()),
+            _ => None,
+        }
     }
 }
 

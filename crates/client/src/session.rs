@@ -17,7 +17,7 @@ use crate::outcome::RecipientOutcome;
 use crate::script::Script;
 use crate::timeouts::deadline;
 use crate::tls::TlsInfo;
-use ehlo_codec::{Capabilities, ReplyReader, ReplyStep, ReplyView};
+use ehlo_codec::{Capabilities, DomainBuf, ReplyReader, ReplyStep, ReplyView};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,7 +91,11 @@ pub struct Session {
     authenticated: bool,
     quit_wanted: bool,
     /// The challenge that is to be answered, decoded.
-    challenge: Vec<u8>,
+    challenge: auth::Secret,
+    /// The transaction that the last reply was for.
+    replied: Option<TransactionId>,
+    /// Domains of recipients so far, where the server has told how many there may be.
+    domains: Vec<DomainBuf>,
 }
 
 impl Session {
@@ -117,7 +121,9 @@ impl Session {
             dirty: false,
             authenticated: false,
             quit_wanted: false,
-            challenge: Vec::new(),
+            challenge: auth::Secret::default(),
+            replied: None,
+            domains: Vec::new(),
             config,
         }
     }
@@ -219,6 +225,12 @@ impl Session {
         self.reader.reply()
     }
 
+    /// The transaction that this reply was for; `None` if it was for none. Where several are open, [`Event::Reply`] alone does not tell.
+    #[must_use]
+    pub const fn replied(&self) -> Option<TransactionId> {
+        self.replied
+    }
+
     /// What the server offers. Empty until [`Event::Ready`], and if it knows HELO only.
     #[must_use]
     pub const fn capabilities(&self) -> &Capabilities {
@@ -244,10 +256,15 @@ impl Session {
         self.config.max_recipients.min(theirs.unwrap_or(usize::MAX))
     }
 
-    /// Most domains that the recipients of one transaction may have, if the server has told (RFC 9422, RCPTDOMAINMAX).
+    /// Most domains that the recipients of all transactions of this session may have, if the server has told (RFC 9422, RCPTDOMAINMAX).
     #[must_use]
     pub fn max_domains(&self) -> Option<u32> {
         self.capabilities.limits().rcpt_domain_max()
+    }
+
+    /// Domains of recipients so far, where there is a most of them.
+    pub(crate) fn domains(&self) -> &[DomainBuf] {
+        &self.domains
     }
 
     /// Transactions that may still be begun over this connection, if the server has told (RFC 9422, MAILMAX).

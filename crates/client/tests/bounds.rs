@@ -132,3 +132,29 @@ fn lines_without_end_are_given_up_with_little_memory() {
         assert!(taken <= 3 * 65_536 && memory <= most, "{taken} bytes taken, {memory} kept of at most {most}");
     }
 }
+
+// C074
+#[test]
+fn no_credentials_are_in_what_is_logged_of_a_session() {
+    let now = clock::epoch();
+    let secret = [0xA7; 600];
+    let mut session = ready(now);
+    session.authenticate(now, "XOAUTH2", Some(&secret)).expect("the session is ready");
+    // As text, as octets, and as Base64 in either way.
+    let shown = |session: &Session| {
+        let text = format!("{session:?} {session:#?}");
+        ["p6en", "112, 54, 101, 110", "167, 167", "cGFzc3dvcmQ", "99, 71, 70, 122", "112, 97, 115, 115"]
+            .iter()
+            .filter(|form| text.contains(*form))
+            .count()
+    };
+    assert_eq!(shown(&session), 0, "before the command is written: {session:?}");
+    write(&mut session, now);
+    assert_eq!(shown(&session), 0);
+    feed(&mut session, now, b"334 \r\n", 1);
+    assert_eq!(shown(&session), 0, "before the response is written");
+    write(&mut session, now);
+    assert_eq!(feed(&mut session, now, b"334 cGFzcw==\r\n", 100), Some(Event::Challenge));
+    session.respond(now, b"password").expect("there is a challenge");
+    assert_eq!(shown(&session), 0);
+}

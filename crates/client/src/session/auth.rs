@@ -21,6 +21,16 @@ pub(super) enum Exchange {
     GivenUp(AuthOutcome),
 }
 
+/// What an exchange has to keep: a challenge, or a response that waits. It is wiped when it is over, and no log shows it.
+#[derive(Default)]
+pub(super) struct Secret(zeroize::Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({} octets)", self.0.len())
+    }
+}
+
 impl Session {
     /// Begins an authentication, by a mechanism that the server offers ([`Capabilities::auth`](ehlo_codec::Capabilities::auth)) and with the
     /// client's first message, if the mechanism has one. Credentials that are sent are not kept.
@@ -51,7 +61,7 @@ impl Session {
         self.script.conceal();
         self.forget_challenge();
         self.phase = if initial.is_some() && !fits {
-            self.challenge.extend_from_slice(&encoded);
+            self.challenge.0.extend_from_slice(&encoded);
             Phase::Auth(Exchange::Held)
         } else {
             Phase::Auth(Exchange::Waiting)
@@ -63,7 +73,7 @@ impl Session {
     /// The server's challenge, of which [`Event::Challenge`] told.
     #[must_use]
     pub fn challenge(&self) -> &[u8] {
-        if self.phase == Phase::Auth(Exchange::Challenged) { &self.challenge } else { &[] }
+        if self.phase == Phase::Auth(Exchange::Challenged) { &self.challenge.0 } else { &[] }
     }
 
     /// Answers the challenge; the answer may be empty.
@@ -119,8 +129,8 @@ impl Session {
                 }
                 Exchange::Held => {
                     let wire = self.script.wire_mut();
-                    wire.reserve_exact(self.challenge.len() + 2);
-                    wire.extend_from_slice(&self.challenge);
+                    wire.reserve_exact(self.challenge.0.len() + 2);
+                    wire.extend_from_slice(&self.challenge.0);
                     self.forget_challenge();
                     self.end_line(now, Exchange::Waiting);
                 }
@@ -147,7 +157,7 @@ impl Session {
             let mut lines = reply.lines();
             let text = lines.next().unwrap_or_default();
             let text = std::str::from_utf8(text).ok().and_then(Base64::parse);
-            lines.next().is_none() && text.is_some_and(|text| text.decode(&mut self.challenge))
+            lines.next().is_none() && text.is_some_and(|text| text.decode(&mut self.challenge.0))
         });
         if decoded {
             self.phase = Phase::Auth(Exchange::Challenged);
@@ -160,6 +170,7 @@ impl Session {
 
     /// It may hold credentials, or what they can be guessed from.
     fn forget_challenge(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.challenge);
+        zeroize::Zeroize::zeroize(&mut *self.challenge.0);
+        self.challenge.0.clear();
     }
 }

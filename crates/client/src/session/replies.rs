@@ -9,6 +9,7 @@ use std::time::Instant;
 
 impl Session {
     pub(super) fn on_reply(&mut self, now: Instant, code: ReplyCode) {
+        self.replied = self.open.front().map(|transaction| transaction.id);
         if self.phase == Phase::Greeting {
             self.events.push(Event::Reply(Stage::Greeting, code));
             return self.on_greeting(now, code);
