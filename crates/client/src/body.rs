@@ -331,8 +331,14 @@ impl BodyWriter {
     /// What is to be written behind the session's output.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
-        // A chunk that is not announced has no place on the wire yet.
-        if self.transfer == Transfer::Chunks && !self.announced { &[] } else { &self.wire[self.start..] }
+        match self.transfer {
+            // A chunk that is not announced has no place on the wire yet.
+            Transfer::Chunks if !self.announced => &[],
+            // With the last octet that was announced the server has the message, and may say so at once: it waits until it is known to be the
+            // last. A body that is longer than was said is not taken for a whole one.
+            Transfer::Whole if !self.ended => &self.wire[self.start..self.wire.len().max(self.start + 1) - 1],
+            _ => &self.wire[self.start..],
+        }
     }
 
     /// The first `n` octets of [`wire`](Self::wire) were written.

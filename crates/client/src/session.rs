@@ -50,7 +50,8 @@ enum Phase {
 /// - **After any call**: write [`output`](Self::output) and confirm by [`output_sent`](Self::output_sent), look at
 ///   [`poll_timeout`](Self::poll_timeout), and drain [`poll_event`](Self::poll_event).
 /// - **Confirm what was written before handing in what was read after it.** A reply whose first byte comes before its command was
-///   written whole answers nothing, and ends the session: a server that talks ahead would shift every answer by one.
+///   written whole answers nothing, and ends the session: a server that talks ahead would shift every answer by one. So tell the end of a body
+///   or a chunk as soon as its last octet was written; of an empty one, when its command was.
 /// - **Reading goes on while writing.** A server may stop reading until its replies are read (RFC 2920 §3.1); a driver that
 ///   writes a flight to its end before it reads can wait for ever.
 /// - **Bodies** are the driver's: after [`Event::BodyWanted`] it writes the output, and behind it the body from where it lies, in the form
@@ -201,7 +202,9 @@ impl Session {
     }
 
     fn may_run_ahead(&self) -> bool {
-        self.offer().pipelining() && self.open.len() < self.config.ahead
+        // One whose body is not wanted any more has no end behind which the next could begin.
+        let ended = self.open.back().is_some_and(|transaction| transaction.end.is_some());
+        ended && self.offer().pipelining() && self.open.len() < self.config.ahead
     }
 
     /// Ends the session by QUIT as soon as no transaction is open.

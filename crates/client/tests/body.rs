@@ -312,6 +312,27 @@ fn a_body_of_another_length_than_was_said_never_puts_out_an_octet_too_many() {
 }
 
 #[test]
+fn the_last_octet_of_an_only_chunk_waits_until_it_is_known_to_be_the_last() {
+    let now = clock::epoch();
+    let mut session = wanting(now, Transfer::Whole, 4, BodyType::SevenBit);
+    let mut writer = BodyWriter::new(Transfer::Whole, BodyType::SevenBit, Some(4), LineEndings::Refuse);
+    assert_eq!(writer.put(b"a\r\nb"), Ok(4));
+    assert_eq!(writer.wire(), b"a\r\n");
+    writer.sent(3);
+    assert!(writer.wire().is_empty());
+    assert_eq!(writer.advance(&mut session, now), Ok(false));
+    writer.end().expect("it has its octets");
+    assert_eq!(writer.wire(), b"b");
+    writer.sent(1);
+    assert_eq!(writer.advance(&mut session, now), Ok(true));
+    // A message that is longer than was said is not taken for a whole one.
+    writer.restart(Transfer::Whole, BodyType::SevenBit, Some(4), LineEndings::Refuse);
+    writer.put(b"abcd").expect("it is not too long");
+    assert_eq!(writer.put(b"e"), Err(BodyError::Length { declared: 4 }));
+    assert_eq!(writer.wire(), b"abc");
+}
+
+#[test]
 fn a_place_in_a_body_is_the_one_in_what_was_handed_in() {
     let mut writer = BodyWriter::new(Transfer::Dots, BodyType::SevenBit, None, LineEndings::Normalize);
     writer.put(b"a\n\n\n").expect("nothing is wrong with it");

@@ -141,7 +141,7 @@ impl Session {
             }
             let Some(transaction) = self.open.front_mut() else { return };
             transaction.spoilt = true;
-            // No more chunks (RFC 3030 §2). Where the last one is out already, somebody else's body may be under way behind it.
+            // No more chunks (RFC 3030 §2). Where the last one is out already, somebody else's message may be under way behind it.
             if transaction.end.is_none() {
                 self.sending = Sending::Nothing;
                 self.block_by = None;
