@@ -41,7 +41,7 @@ const MAIL: usize = 12;
 
 /// A server that likes all that it was sent.
 fn yes(client: &Client) -> Vec<u8> {
-    let replies = client.unanswered().iter().map(|stage| match stage {
+    let replies = client.unanswered().into_iter().map(|stage| match stage {
         Stage::Data => &b"354 go\r\n"[..],
         Stage::Greeting | Stage::StartTls => b"220 hello\r\n",
         Stage::Auth => b"334 QQ==\r\n",
