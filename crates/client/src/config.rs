@@ -60,6 +60,16 @@ impl Config {
         })
     }
 
+    /// The same with another name for EHLO.
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] if it is neither a domain nor an address literal.
+    pub fn with_name(mut self, name: &str) -> Result<Self, PathFault> {
+        self.name = DomainBuf::from(Domain::parse(name)?);
+        Ok(self)
+    }
+
     /// Whether the server speaks LMTP (RFC 2033): LHLO is said in place of EHLO, and behind a message a reply is awaited for each recipient
     /// that was taken. Off by default.
     #[must_use]

@@ -1,6 +1,6 @@
 //! What is to be sent to whom.
 
-use ehlo_codec::{BodyType, Domain, ForwardPath, MailParams, RcptParams, ReversePath};
+use ehlo_codec::{BodyType, Domain, ForwardPath, MailParams, Mailbox, PathFault, Postmaster, RcptParams, ReversePath};
 
 /// The envelope of one message. Its addresses and parameters are checked types, so none can end a command early.
 ///
@@ -35,13 +35,33 @@ pub struct Recipient<'a> {
     pub params: RcptParams<'a>,
 }
 
-impl<'a> From<ForwardPath<'a>> for Recipient<'a> {
-    fn from(to: ForwardPath<'a>) -> Self {
-        Self { to, params: RcptParams::NONE }
-    }
-}
-
 impl<'a> Recipient<'a> {
+    /// An address such as `bob@mx.example`, `postmaster`, or the same in angle brackets. It may have characters beyond ASCII (RFC 6531), for
+    /// servers that offer SMTPUTF8.
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what does not fit the grammar.
+    pub fn parse(address: &'a str) -> Result<Self, PathFault> {
+        if address.starts_with('<') {
+            return match ForwardPath::parse_prefix_utf8(address)? {
+                (path, "") => Ok(path.into()),
+                _ => Err(PathFault::Brackets),
+            };
+        }
+        if let Some(postmaster) = Postmaster::parse(address) {
+            return Ok(ForwardPath::Postmaster(postmaster).into());
+        }
+        Ok(ForwardPath::Mailbox(Mailbox::parse_utf8(address)?).into())
+    }
+
+    /// With parameters, such as what reports are wanted (RFC 3461).
+    #[must_use]
+    pub const fn with_params(mut self, params: RcptParams<'a>) -> Self {
+        self.params = params;
+        self
+    }
+
     /// Its domain; `Postmaster` has none.
     pub(crate) fn domain(&self) -> Option<Domain<'a>> {
         match self.to {
@@ -51,11 +71,37 @@ impl<'a> Recipient<'a> {
     }
 }
 
+impl<'a> From<ForwardPath<'a>> for Recipient<'a> {
+    fn from(to: ForwardPath<'a>) -> Self {
+        Self { to, params: RcptParams::NONE }
+    }
+}
+
 impl<'a> Envelope<'a> {
     /// An envelope for a 7-bit message of unknown size.
     #[must_use]
     pub const fn new(from: ReversePath<'a>, to: &'a [Recipient<'a>]) -> Self {
         Self { from, to, size: None, body: BodyType::SevenBit, utf8: false, params: MailParams::NONE }
+    }
+
+    /// An envelope with a sender such as `ada@client.example`, or the same in angle brackets; an empty one, or `<>`, is the null sender of reports
+    /// (RFC 5321 §4.5.5).
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what does not fit the grammar.
+    pub fn parse(from: &'a str, to: &'a [Recipient<'a>]) -> Result<Self, PathFault> {
+        let from = if from.is_empty() {
+            ReversePath::Null
+        } else if from.starts_with('<') {
+            match ReversePath::parse_prefix_utf8(from)? {
+                (path, "") => path,
+                _ => return Err(PathFault::Brackets),
+            }
+        } else {
+            ReversePath::Mailbox(Mailbox::parse_utf8(from)?)
+        };
+        Ok(Self::new(from, to))
     }
 
     /// With the message's size in octets.

@@ -41,6 +41,10 @@ impl Script {
         self.secret = true;
     }
 
+    pub(crate) const fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     pub(crate) fn end_step(&mut self, stage: Stage) {
         self.steps.push_back((self.before + self.wire.len() as u64, stage));
     }

@@ -207,6 +207,24 @@ impl Session {
         ended && self.offer().pipelining() && self.open.len() < self.config.ahead
     }
 
+    /// Whether the output has credentials, which nobody is to write down.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        self.script.is_secret()
+    }
+
+    /// Whether the driver is in the middle of a body.
+    #[must_use]
+    pub const fn wants_body(&self) -> bool {
+        matches!(self.sending, Sending::Body | Sending::Chunks | Sending::Chunk { .. })
+    }
+
+    /// The transaction that was begun last.
+    #[must_use]
+    pub const fn latest(&self) -> TransactionId {
+        TransactionId(self.transactions)
+    }
+
     /// Ends the session by QUIT as soon as no transaction is open.
     pub fn quit(&mut self, now: Instant) {
         match self.phase {
