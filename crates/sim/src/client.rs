@@ -405,6 +405,7 @@ impl Client {
                 assert!(!self.fates.contains(&Fate::UnderWay) && self.open.is_empty(), "a transaction is left open");
                 self.closed = Some(reason);
                 self.body = None;
+                (self.challenged, self.tls_wanted) = (false, false);
             }
             _ => {}
         }

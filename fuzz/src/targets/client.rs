@@ -130,7 +130,11 @@ pub fn client_session(data: &[u8]) {
         .reply_limits(limits);
     let mut chance = Rng::new(u64::from(flags >> 5));
     let mail = (0..MAIL).map(|i| Message::new(&mut chance, &format!("m{i}"), i % 2 == 0, 100)).collect();
+    let implicit_tls = habits.implicit_tls;
     let mut client = Client::new(now, Arc::new(config), habits, mail).recorded();
+    if implicit_tls {
+        client.handshaken(now, Some(more & 64 == 64));
+    }
     if flags & 4 == 4 {
         // Most lists are about what comes behind EHLO.
         client.hear(now, PHRASES[0]);

@@ -136,7 +136,7 @@ impl Client {
                         writer.end().expect("nothing is wrong with it");
                         *ended = true;
                     } else {
-                        let most = 1 + body.octets.len() % 3000;
+                        let most = 500 + body.octets.len() % 3000;
                         let piece = &body.octets[body.written..];
                         body.written += writer.put(&piece[..piece.len().min(most)]).expect("nothing is wrong with it");
                     }

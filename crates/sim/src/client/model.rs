@@ -100,7 +100,7 @@ impl Default for Model {
 
 impl Model {
     pub(super) fn unanswered(&self) -> Vec<Stage> {
-        self.commands[self.answered..].iter().map(|(stage, _)| *stage).collect()
+        self.commands.iter().skip(self.answered).map(|(stage, _)| *stage).collect()
     }
 
     /// Begins the next transaction; gives its place.
@@ -337,7 +337,7 @@ impl Model {
                 let by_data = self.commands.iter().any(|(stage, of)| *stage == Stage::Data && *of == at);
                 self.dirty &= !by_data && !accepted;
                 transaction.leaving |= leaves;
-                self.gone |= transaction.leaving && !more;
+                self.gone |= transaction.leaving && !more && class != ReplyClass::Intermediate;
             }
             _ => {}
         }
