@@ -345,12 +345,16 @@ impl Model {
     }
 
     /// What must have become of the recipients, if the transaction ends now.
-    pub(super) fn outcomes(&self, at: usize) -> Vec<RecipientOutcome> {
+    pub(super) fn outcomes(&self, at: usize, gone: bool) -> Vec<RecipientOutcome> {
         let transaction = &self.transactions[at];
         // A doubt begins where the last byte of the message is written, and no earlier; and what stands behind a 421 is not looked at.
-        let gone = self.gone || self.hears.untold() == Some(ReplyCode::SERVICE_NOT_AVAILABLE);
-        let lost = if transaction.ended && !gone { RecipientOutcome::Unknown } else { RecipientOutcome::Unsent };
+        let lost = if transaction.ended && !gone && !self.gone { RecipientOutcome::Unknown } else { RecipientOutcome::Unsent };
         transaction.decided.iter().map(|decided| decided.unwrap_or(lost)).collect()
+    }
+
+    /// A 421 came that answers nothing: what is not answered was not looked at, unless it is malformed and so no reply.
+    pub(super) fn is_told_off(&self) -> bool {
+        self.hears.untold() == Some(ReplyCode::SERVICE_NOT_AVAILABLE)
     }
 
     /// The session has used these bytes of the server.
