@@ -81,7 +81,10 @@ fn claims_of_client() -> BTreeMap<String, Vec<String>> {
         for ids in text.lines().filter_map(|line| line.strip_prefix("# C0")) {
             let ids = ids.split(':').next().unwrap_or_default();
             for id in ids.split(", ").map(|id| id.trim_start_matches("C0")) {
-                assert!(id.len() == 2 && id.parse::<u8>().is_ok(), "{name}: C0{ids} names no rows, and looks as if it did");
+                assert!(
+                    id.len() == 2 && id.parse::<u8>().is_ok(),
+                    "{name}: C0{ids} names no rows, and looks as if it did"
+                );
                 claims.entry(format!("C0{id}")).or_default().push(name.clone());
             }
         }

@@ -95,11 +95,17 @@ fn test(root: &Path, package: &str, more: &[&str]) -> Result<bool, String> {
 
 /// Files of the workspace that git knows.
 fn sources(root: &Path) -> Result<Vec<PathBuf>, String> {
-    let output = Command::new("git").current_dir(root).args(["ls-files", "-z", "--", "Cargo.*", "crates", "xtask", "tests", "benches", "fuzz/src", ".cargo"]);
-    let mut output = output;
-    let output = output.output().map_err(|error| format!("git: {error}"))?;
+    const WHERE: [&str; 6] = ["Cargo.*", "crates", "xtask", "tests", "benches", ".cargo"];
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--"]).args(WHERE);
+    let output = git.output().map_err(|error| format!("git: {error}"))?;
     let list = String::from_utf8(output.stdout).map_err(|error| format!("git: {error}"))?;
-    Ok(list.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).filter(|path| root.join(path).is_file()).collect())
+    Ok(list
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .filter(|path| root.join(path).is_file())
+        .collect())
 }
 
 fn faults(root: &Path) -> Result<Vec<Fault>, String> {

@@ -105,7 +105,8 @@ impl<'a> Job<'a> {
             }
             if let (Some(most), Some(domain)) = (session.max_domains(), to.domain()) {
                 let is_same = |one: &str| one.eq_ignore_ascii_case(domain.as_str());
-                let known = session.domains().iter().any(|one| is_same(one.as_str())) || fresh.iter().any(|one| is_same(one.as_str()));
+                let known = session.domains().iter().any(|one| is_same(one.as_str()))
+                    || fresh.iter().any(|one| is_same(one.as_str()));
                 if !known && session.domains().len() + fresh.len() >= most as usize {
                     return true;
                 }
@@ -182,7 +183,9 @@ impl<'a> Job<'a> {
         let mut kept = None;
         for i in one {
             let place = self.place(i);
-            let Some(outcome) = outcomes.get(i).filter(|outcome| **outcome != RecipientOutcome::Pending) else { continue };
+            let Some(outcome) = outcomes.get(i).filter(|outcome| **outcome != RecipientOutcome::Pending) else {
+                continue;
+            };
             if !self.report.is_open(place) {
                 continue;
             }

@@ -59,9 +59,13 @@ fn wanting(now: Instant, transfer: Transfer, size: u64, kind: BodyType) -> Sessi
         envelope = envelope.with_size(size);
     }
     session.begin(now, &envelope).expect("the session is ready");
-    let said: &[u8] = if transfer == Transfer::Dots { b"250 ok\r\n250 ok\r\n354 go\r\n" } else { b"250 ok\r\n250 ok\r\n" };
+    let said: &[u8] =
+        if transfer == Transfer::Dots { b"250 ok\r\n250 ok\r\n354 go\r\n" } else { b"250 ok\r\n250 ok\r\n" };
     let events = hear(&mut session, now, said);
-    assert!(events.iter().any(|event| matches!(event, Event::BodyWanted(_, wanted) if *wanted == transfer)), "{events:?}");
+    assert!(
+        events.iter().any(|event| matches!(event, Event::BodyWanted(_, wanted) if *wanted == transfer)),
+        "{events:?}"
+    );
     let n = session.output().len();
     session.output_sent(now, n);
     session
@@ -171,13 +175,17 @@ fn check(body: &[u8], kind: BodyType, transfer: Transfer, endings: LineEndings, 
     let size = text.as_ref().map_or(2 * body.len(), Vec::len) as u64;
     let mut session = wanting(now, transfer, size, kind);
     let mut writer = BodyWriter::new(transfer, kind, Some(size), endings);
-    let place = format!("{:?} {kind:?} {transfer:?} {endings:?}", &body[..body.len().min(40)].escape_ascii().to_string());
+    let place =
+        format!("{:?} {kind:?} {transfer:?} {endings:?}", &body[..body.len().min(40)].escape_ascii().to_string());
     let wire = match (write(&mut writer, &mut session, now, body, chance, whole), text) {
         (Ok(wire), Ok(text)) => (wire, text),
         (Err(got), Err(wanted)) => {
             let two = lone(body).is_some() && !body.is_ascii() && kind == BodyType::SevenBit;
             let offset = body.iter().position(|byte| !byte.is_ascii()).unwrap_or(0) as u64;
-            assert!(got == wanted || (two && got == BodyError::NotSevenBit { offset }), "{place}: {got:?}, not {wanted:?}");
+            assert!(
+                got == wanted || (two && got == BodyError::NotSevenBit { offset }),
+                "{place}: {got:?}, not {wanted:?}"
+            );
             return;
         }
         (got, wanted) => panic!("{place}: {got:?}, not {wanted:?}"),
@@ -251,7 +259,8 @@ fn a_writer_keeps_its_room_and_a_little_whatever_it_is_given() {
     let (mut rest, mut written) = (&body[..], 0);
     let memory = allocation_counter::measure(|| {
         while !rest.is_empty() {
-            let used = writer.put(&rest[..rest.len().min(1 + chance.below(100_000))]).expect("nothing is wrong with it");
+            let used =
+                writer.put(&rest[..rest.len().min(1 + chance.below(100_000))]).expect("nothing is wrong with it");
             rest = &rest[used..];
             // A connection that never takes all that there is.
             let n = writer.wire().len().saturating_sub(1);

@@ -5,7 +5,8 @@ mod clock;
 use allocation_counter::measure;
 use ehlo_client::codec::{BodyType, ForwardPath, ReplyLimits, ReversePath};
 use ehlo_client::{
-    BodyEnd, CloseReason, Config, Envelope, Event, Misbehaviour, RecipientOutcome, Session, Stage, TransactionId, Transfer,
+    BodyEnd, CloseReason, Config, Envelope, Event, Misbehaviour, RecipientOutcome, Session, Stage, TransactionId,
+    Transfer,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -189,7 +190,9 @@ fn a_transaction_in_one_flight_allocates_nothing_once_one_was_made() {
     let mut session = ready_for(Config::new("client.example").expect("a domain"), FUSED, now);
     let mut round = |pieces| {
         fused(&mut session, now);
-        assert!(matches!(feed(&mut session, now, TAKEN, pieces), Some(Event::Done(_, outcome)) if outcome.accepted == 2));
+        assert!(
+            matches!(feed(&mut session, now, TAKEN, pieces), Some(Event::Done(_, outcome)) if outcome.accepted == 2)
+        );
     };
     round(3);
     assert_eq!(measure(|| (0..100).for_each(|_| round(3))).count_total, 0);
@@ -231,7 +234,9 @@ fn a_recipient_costs_its_outcome_and_its_command() {
         assert_eq!(session.poll_event(), Some(Event::BodyWanted(id, Transfer::Whole)));
         write(&mut session, now);
         session.body_finished(now, BodyEnd::Included).expect("a body was wanted");
-        assert!(matches!(feed(&mut session, now, &replies, 4096), Some(Event::Done(_, outcome)) if outcome.accepted == 10_000));
+        assert!(
+            matches!(feed(&mut session, now, &replies, 4096), Some(Event::Done(_, outcome)) if outcome.accepted == 10_000)
+        );
     };
     let first = measure(&mut round);
     // What grows by doubling does so some twenty times; the outcomes are one allocation.

@@ -3,7 +3,9 @@
 mod clock;
 
 use ehlo_client::codec::{ForwardPath, ReversePath};
-use ehlo_client::{BeginError, BodyEnd, Config, Envelope, Event, Fate, Job, Next, Recipient, Report, Session, StartTls};
+use ehlo_client::{
+    BeginError, BodyEnd, Config, Envelope, Event, Fate, Job, Next, Recipient, Report, Session, StartTls, Transfer,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,7 +80,12 @@ impl Talk {
     }
 
     /// Plays a job against a server that answers a RCPT by the recipient's place in its transaction.
-    fn play(&mut self, job: &mut Job<'_>, rcpt: impl Fn(usize, &str) -> String, body: impl Fn(usize) -> String) -> Next {
+    fn play(
+        &mut self,
+        job: &mut Job<'_>,
+        rcpt: impl Fn(usize, &str) -> String,
+        body: impl Fn(usize) -> String,
+    ) -> Next {
         for _ in 0..1000 {
             match job.begin(&mut self.session, self.now).expect("the session is ready") {
                 Next::Begun(_) => {}
@@ -153,7 +160,9 @@ fn a_message_is_split_by_the_number_of_recipients_that_is_configured() {
 #[test]
 fn domains_beyond_those_that_a_session_may_have_go_elsewhere() {
     let to: Vec<String> =
-        ["<a@one.example>", "<b@two.example>", "<c@ONE.example>", "<d@three.example>", "<Postmaster>"].map(str::to_owned).into();
+        ["<a@one.example>", "<b@two.example>", "<c@ONE.example>", "<d@three.example>", "<Postmaster>"]
+            .map(str::to_owned)
+            .into();
     let to = paths(&to);
     let mut job = Job::new(envelope(&to));
     let mut talk = Talk::new(config(), "PIPELINING, LIMITS RCPTDOMAINMAX=1");
@@ -275,6 +284,29 @@ fn whom_another_message_had_is_nobody_of_this_one() {
 }
 
 #[test]
+fn whom_a_message_in_front_has_got_is_nobody_of_the_one_behind_it() {
+    let mut talk = Talk::new(config().chunking(true).ahead(2), "PIPELINING, CHUNKING");
+    let to = mailboxes(2);
+    let to = paths(&to);
+    let (mut first, mut second) = (Job::new(envelope(&to).with_size(4)), Job::new(envelope(&to).with_size(4)));
+    for job in [&mut first, &mut second] {
+        let Ok(Next::Begun(id)) = job.begin(&mut talk.session, talk.now) else { panic!("the session is ready") };
+        assert_eq!(talk.session.poll_event(), Some(Event::BodyWanted(id, Transfer::Whole)));
+        talk.written();
+        talk.session.body_finished(talk.now, BodyEnd::Included).expect("a body was wanted");
+    }
+    let mut both = |session: &Session, event: &Event| {
+        first.on_event(session, event);
+        second.on_event(session, event);
+    };
+    talk.hear("250 ok\r\n250 ok\r\n250 ok\r\n250 queued\r\n250 reset\r\n", &mut both);
+    talk.hear("250 ok\r\n452 4.5.3 many\r\n452 4.5.3 many\r\n503 nobody\r\n", &mut both);
+    assert!(second.is_over(), "nobody was taken, so nobody waits: {second:?}");
+    assert!(first.into_report().all_accepted());
+    assert_eq!(told(&second.into_report()), ["deferred: 452 4.5.3 many"; 2]);
+}
+
+#[test]
 fn the_recipients_of_two_messages_at_once_are_told_apart() {
     let mut talk = Talk::new(config().ahead(2), "PIPELINING");
     let to = mailboxes(3);
@@ -300,7 +332,10 @@ fn the_recipients_of_two_messages_at_once_are_told_apart() {
         first.on_event(session, event);
         second.on_event(session, event);
     });
-    assert_eq!(told(&first.into_report()), ["deferred: 451 4.3.0 one", "refused: 550 5.1.1 no", "deferred: 451 4.3.0 one"]);
+    assert_eq!(
+        told(&first.into_report()),
+        ["deferred: 451 4.3.0 one", "refused: 550 5.1.1 no", "deferred: 451 4.3.0 one"]
+    );
     assert!(!second.is_over(), "one waits");
     assert_eq!(told(&second.into_report())[..2], ["accepted: 250 two", "accepted: 250 two"]);
 }
@@ -418,15 +453,25 @@ fn a_report_about_some_is_put_in_its_places() {
     let to = paths(&to);
     let mut talk = Talk::new(config(), "PIPELINING, LIMITS MAILMAX=1 RCPTMAX=2");
     let mut job = Job::new(envelope(&to));
-    assert_eq!(talk.play(&mut job, |place, _| if place == 1 { "550 no".into() } else { "250 ok".into() }, queued), Next::Elsewhere);
+    assert_eq!(
+        talk.play(&mut job, |place, _| if place == 1 { "550 no".into() } else { "250 ok".into() }, queued),
+        Next::Elsewhere
+    );
     let mut report = job.into_report();
     let places: Vec<usize> = report.unsent().collect();
     assert_eq!(places, [2, 3]);
     let rest: Vec<Recipient<'_>> = places.iter().map(|place| to[*place]).collect();
     let mut job = Job::new(envelope(&rest));
     let mut talk = Talk::new(config(), "PIPELINING");
-    talk.play(&mut job, |place, _| if place == 0 { "450 later".into() } else { "250 ok".into() }, |_| "250 there".into());
+    talk.play(
+        &mut job,
+        |place, _| if place == 0 { "450 later".into() } else { "250 ok".into() },
+        |_| "250 there".into(),
+    );
     report.merge(&places, &job.into_report());
-    assert_eq!(told(&report), ["accepted: 250 2.0.0 queued as 1", "refused: 550 no", "deferred: 450 later", "accepted: 250 there"]);
+    assert_eq!(
+        told(&report),
+        ["accepted: 250 2.0.0 queued as 1", "refused: 550 no", "deferred: 450 later", "accepted: 250 there"]
+    );
     assert_eq!(report.unsent().count(), 0);
 }

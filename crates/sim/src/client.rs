@@ -10,8 +10,8 @@ use crate::plan::Message;
 use crate::trace::mix;
 use bodies::Body;
 use ehlo_client::{
-    AuthOutcome, BeginError, BodyEnd, CloseReason, Config, Envelope, Event, Outcome, RecipientOutcome, Session, Stage, TlsInfo, TransactionId,
-    Transfer,
+    AuthOutcome, BeginError, BodyEnd, CloseReason, Config, Envelope, Event, Outcome, RecipientOutcome, Session, Stage,
+    TlsInfo, TransactionId, Transfer,
 };
 use ehlo_codec::Extension;
 use model::Model;
@@ -328,7 +328,9 @@ impl Client {
             None => self.session.tls_failed(now),
             Some(verified) => {
                 self.model.inside_tls();
-                self.session.handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256", verified)).expect("it was wanted");
+                self.session
+                    .handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256", verified))
+                    .expect("it was wanted");
                 assert!(self.session.capabilities().lines().next().is_none(), "what was offered in clear is kept");
             }
         }

@@ -249,8 +249,10 @@ impl<'t> World<'t> {
                 offer(end.resume_at.is_some_and(|at| at <= now), Action::SinkResumes);
                 // Nobody does a handshake before 220 was read.
                 let near = &link.ends[1 - side];
-                let quiet = !out.holds_any() && (!near.is_open() || !matches!(near.actor, Actor::Client(_)) || !incoming.holds_any());
-                let shakes = end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake() && near.can_shake() && quiet;
+                let quiet = !out.holds_any()
+                    && (!near.is_open() || !matches!(near.actor, Actor::Client(_)) || !incoming.holds_any());
+                let shakes =
+                    end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake() && near.can_shake() && quiet;
                 offer(shakes, Action::Handshake);
             }
         }

@@ -110,7 +110,11 @@ pub fn client_session(data: &[u8]) {
     let limits = if flags & 1 == 1 { ReplyLimits { line: 40, total: 100, lines: 5 } } else { ReplyLimits::default() };
     let habits = Habits {
         ahead: usize::from(more & 3),
-        login: (more & 4 == 4).then_some(Login { mechanism: "PLAIN", initial: Some(u16::from(more) * 2), responses: more >> 6 }),
+        login: (more & 4 == 4).then_some(Login {
+            mechanism: "PLAIN",
+            initial: Some(u16::from(more) * 2),
+            responses: more >> 6,
+        }),
         writer: more & 8 == 8,
         needs_tls: more & 48 == 48,
         implicit_tls: flags & 4 == 0 && more & 128 == 128,

@@ -43,7 +43,9 @@ pub(crate) const MATRICES: &[Matrix] = &[
         // A remark that begins with ids; there may be words behind a colon.
         marks: |line| {
             let ids = line.strip_prefix("# ")?.split(':').next()?;
-            ids.split(", ").all(|id| id.len() == 4 && id.starts_with('C') && id[1..].parse::<u16>().is_ok()).then_some(ids)
+            ids.split(", ")
+                .all(|id| id.len() == 4 && id.starts_with('C') && id[1..].parse::<u16>().is_ok())
+                .then_some(ids)
         },
         page: "docs/src/reference/conformance-client.md",
         head: "# Conformance of the client\n\n\
@@ -61,7 +63,11 @@ const LEVELS: &[&str] = &["MUST", "SHOULD", "MAY", "SEC"];
 /// Each verdict, its name, and what it means.
 const VERDICTS: &[(&str, &str, &str)] = &[
     ("tested", "tested", "the test or scenario beside it shows it."),
-    ("corrected", "corrected", "tested too; but what is often demanded differs from what the RFC says, and the note tells how."),
+    (
+        "corrected",
+        "corrected",
+        "tested too; but what is often demanded differs from what the RFC says, and the note tells how.",
+    ),
     ("elsewhere", "elsewhere", "another crate's to do, where it is tested."),
     ("not-applicable", "not applicable", "cannot come up here, for the reason beside it."),
     ("not-judged", "not judged", "nobody could tell, for the reason beside it."),
@@ -229,8 +235,10 @@ fn entry(out: &mut String, row: &Row, matrix: &Matrix, scenarios: &[String]) {
         || row.reference.trim_start_matches("hardening: ").to_owned(),
         |(_, section)| format!("§{section}"),
     );
-    let mut by: Vec<String> =
-        scenarios.iter().map(|name| format!("[{name}]({SOURCES}/{}/{name}{})", matrix.scenarios, matrix.ending)).collect();
+    let mut by: Vec<String> = scenarios
+        .iter()
+        .map(|name| format!("[{name}]({SOURCES}/{}/{name}{})", matrix.scenarios, matrix.ending))
+        .collect();
     by.extend(row.by.iter().map(|test| {
         let (path, name) = test.split_once('#').unwrap_or((test, test));
         format!("[`{name}`]({SOURCES}/{path})")

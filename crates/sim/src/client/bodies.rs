@@ -30,7 +30,10 @@ impl Body {
         let (octets, how) = match transfer {
             _ if writer => {
                 let writer = BodyWriter::new(transfer, message.kind, message.declared, LineEndings::Refuse);
-                (message.raw.clone(), How::Writer { writer: Box::new(writer), chunks: transfer == Transfer::Chunks, ended: false })
+                (
+                    message.raw.clone(),
+                    How::Writer { writer: Box::new(writer), chunks: transfer == Transfer::Chunks, ended: false },
+                )
             }
             Transfer::Dots => {
                 let mut wire = message.wire.clone();

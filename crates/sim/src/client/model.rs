@@ -116,7 +116,9 @@ impl Model {
 
     /// Whether the server offers that, in the present state.
     pub(super) fn offers(&self, keyword: &str) -> bool {
-        let is_it = |line: &Vec<u8>| line.split(|b| *b == b' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()));
+        let is_it = |line: &Vec<u8>| {
+            line.split(|b| *b == b' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
+        };
         self.offered.iter().any(is_it)
     }
 
@@ -267,7 +269,8 @@ impl Model {
         // What a transaction behind which nothing was said has left there, RSET takes away (RFC 5321 §4.1.1.5).
         let holds = if self.answered < self.commands.len() { self.may_stay() } else { self.dirty };
         assert!(self.reset || !holds, "MAIL, and the server may hold an envelope");
-        for (word, keyword) in [(" SIZE=", "SIZE"), (" BODY=8BITMIME", "8BITMIME"), (" BODY=BINARYMIME", "BINARYMIME")] {
+        for (word, keyword) in [(" SIZE=", "SIZE"), (" BODY=8BITMIME", "8BITMIME"), (" BODY=BINARYMIME", "BINARYMIME")]
+        {
             let said = line.windows(word.len()).any(|part| part == word.as_bytes());
             assert!(!said || self.offers(keyword), "{} is not on offer", word.escape_debug());
         }
@@ -341,14 +344,16 @@ impl Model {
             }
             _ => {}
         }
-        matches!(stage, Stage::Mail | Stage::Rcpt(_) | Stage::Data | Stage::Chunk | Stage::Body | Stage::Delivery(_)).then_some(at)
+        matches!(stage, Stage::Mail | Stage::Rcpt(_) | Stage::Data | Stage::Chunk | Stage::Body | Stage::Delivery(_))
+            .then_some(at)
     }
 
     /// What must have become of the recipients, if the transaction ends now.
     pub(super) fn outcomes(&self, at: usize, gone: bool) -> Vec<RecipientOutcome> {
         let transaction = &self.transactions[at];
         // A doubt begins where the last byte of the message is written, and no earlier; and what stands behind a 421 is not looked at.
-        let lost = if transaction.ended && !gone && !self.gone { RecipientOutcome::Unknown } else { RecipientOutcome::Unsent };
+        let lost =
+            if transaction.ended && !gone && !self.gone { RecipientOutcome::Unknown } else { RecipientOutcome::Unsent };
         transaction.decided.iter().map(|decided| decided.unwrap_or(lost)).collect()
     }
 

@@ -32,7 +32,8 @@ pub enum Op {
 ///
 /// If anything is different: an event, or what was sent. Then the session depends on how its bytes were cut.
 pub fn replay(client: &Client, mut cut: Cut) {
-    let mut again = Client::new(client.start, std::sync::Arc::clone(&client.config), client.habits.clone(), client.mail.clone());
+    let mut again =
+        Client::new(client.start, std::sync::Arc::clone(&client.config), client.habits.clone(), client.mail.clone());
     for (now, op) in client.ops.as_deref().expect("the run was recorded") {
         again.apply(*now, op, &mut cut);
     }

@@ -64,7 +64,13 @@ impl Answerer {
         let most = *rng.pick(&[10, 70, 95]);
         let mut offers: Vec<&'static str> = OFFERS.iter().copied().filter(|_| rng.percent(most)).collect();
         if rng.percent(15) {
-            offers.push(rng.pick::<&str>(&["LIMITS RCPTMAX=2", "LIMITS MAILMAX=2", "LIMITS RCPTDOMAINMAX=1 X=y", "SIZE 0", "SIZE 100"]));
+            offers.push(rng.pick::<&str>(&[
+                "LIMITS RCPTMAX=2",
+                "LIMITS MAILMAX=2",
+                "LIMITS RCPTDOMAINMAX=1 X=y",
+                "SIZE 0",
+                "SIZE 100",
+            ]));
         }
         let mut answerer = Self {
             lmtp,
@@ -198,7 +204,9 @@ impl Answerer {
     fn auth(&mut self, line: &[u8], rng: &mut Rng, out: &mut Vec<u8>) -> Option<Leave> {
         self.mode = Mode::Lines;
         if line == b"*\r\n" {
-            return self.answer(b"501 5.7.0 as you like\r\n", rng, out);
+            // One may take it for a secret, and have nobody logged in.
+            let no = if rng.percent(80) { &b"501 5.7.0 as you like\r\n"[..] } else { b"235 2.7.0 welcome\r\n" };
+            return self.answer(no, rng, out);
         }
         let reply = *rng.pick::<&[u8]>(&[
             b"235 2.7.0 welcome\r\n",
@@ -242,7 +250,12 @@ impl Answerer {
                 let leave = self.answer(b"220 go\r\n", rng, out);
                 self.handshaking = true;
                 if self.injects {
-                    out.extend_from_slice(rng.pick::<&[u8]>(&[b"250-mx\r\n250 AUTH LOGIN\r\n", b"250-X", b"2", b"\r\n"]));
+                    out.extend_from_slice(rng.pick::<&[u8]>(&[
+                        b"250-mx\r\n250 AUTH LOGIN\r\n",
+                        b"250-X",
+                        b"2",
+                        b"\r\n",
+                    ]));
                 }
                 return leave;
             }

@@ -161,7 +161,11 @@ impl World<'_> {
             }
             Actor::Client(_) => unreachable!("only servers do handshakes"),
         }
-        if made { self.report.handshakes.0 += 1 } else { self.report.handshakes.1 += 1 }
+        if made {
+            self.report.handshakes.0 += 1
+        } else {
+            self.report.handshakes.1 += 1
+        }
         match &mut near.actor {
             Actor::Client(client) if client.wants_handshake() && !near.dead => {
                 // Whether one that fails is told by TLS or by the end of the connection is for chance.
@@ -249,7 +253,9 @@ impl World<'_> {
                 *rng.pick(&[Fate::Abandoned, Fate::Lost, Fate::Misdirected, Fate::Answered(How::Accept)])
             } else if rng.percent(self.weather.refuse) {
                 Fate::Answered(*rng.pick(&[How::Reject, How::Defer, How::Defer, How::Leave]))
-            } else if commit && rng.percent(if lmtp && !self.weather.calm { self.weather.each.max(75) } else { self.weather.each }) {
+            } else if commit
+                && rng.percent(if lmtp && !self.weather.calm { self.weather.each.max(75) } else { self.weather.each })
+            {
                 Fate::Answered(How::Each(rng.next() as u32))
             } else if auth && rng.percent(40) {
                 Fate::Answered(How::Challenge(*rng.pick(&[0, 1, 2, 3, 30, 30, 700, 9216])))

@@ -171,7 +171,10 @@ impl Link {
             }
             _ => {
                 let lmtp = rng.percent(20);
-                [client(now, i, weather, most, lmtp, false, rng), puppet(now, Role::Answerer(Answerer::new(lmtp, rng)), rng)]
+                [
+                    client(now, i, weather, most, lmtp, false, rng),
+                    puppet(now, Role::Answerer(Answerer::new(lmtp, rng)), rng),
+                ]
             }
         };
         let pipes = [Pipe::new(now, capacity), Pipe::new(now, *rng.pick(&[16, 200, 4096]))];
