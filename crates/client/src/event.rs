@@ -170,7 +170,9 @@ impl fmt::Display for CloseReason {
             Self::Eof => f.write_str("the server closed the connection"),
             Self::TimedOut(reason) => write!(f, "timed out {reason}"),
             Self::TlsNotAvailable(None) => f.write_str("TLS is required, and the server does not offer STARTTLS"),
-            Self::TlsNotAvailable(Some(code)) => write!(f, "TLS is required, and the server refused STARTTLS with {code}"),
+            Self::TlsNotAvailable(Some(code)) => {
+                write!(f, "TLS is required, and the server refused STARTTLS with {code}")
+            }
             Self::TlsFailed => f.write_str("the TLS handshake failed"),
             Self::Abandoned => f.write_str("the message was given up"),
             Self::PeerMisbehaved(what) => write!(f, "the server broke the protocol: {what}"),
@@ -238,6 +240,8 @@ pub enum BeginError {
     TooManyRecipients,
     /// The server takes no more messages over this connection (RFC 9422, MAILMAX): go on over another one.
     TooManyMessages,
+    /// The recipients have more domains than the server takes over this connection (RFC 9422, RCPTDOMAINMAX): go on over another one.
+    TooManyDomains,
     /// The message is larger than the server takes (RFC 1870 §6.1).
     TooLarge {
         /// What the server takes, in octets.
@@ -268,7 +272,13 @@ impl BeginError {
     #[must_use]
     pub const fn enhanced(&self) -> Option<EnhancedCode> {
         Some(match self {
-            Self::NotReady | Self::NoRecipients | Self::TooManyRecipients | Self::TooManyMessages => return None,
+            Self::NotReady
+            | Self::NoRecipients
+            | Self::TooManyRecipients
+            | Self::TooManyMessages
+            | Self::TooManyDomains => {
+                return None;
+            }
             Self::TooLarge { .. } => EnhancedCode::literal(5, 3, 4),
             Self::BodyNotOffered => EnhancedCode::literal(5, 6, 3),
             Self::Utf8NotOffered => EnhancedCode::literal(5, 6, 7),
@@ -286,15 +296,18 @@ impl fmt::Display for BeginError {
             Self::NoRecipients => f.write_str("a message needs a recipient"),
             Self::TooManyRecipients => f.write_str("too many recipients for one transaction"),
             Self::TooManyMessages => f.write_str("the server takes no more messages over this connection"),
-            Self::TlsNotAssured => {
-                f.write_str("the message requires TLS all the way, and the server does not offer REQUIRETLS or was not verified")
-            }
+            Self::TooManyDomains => f.write_str("the server takes recipients of no more domains over this connection"),
+            Self::TlsNotAssured => f.write_str(
+                "the message requires TLS all the way, and the server does not offer REQUIRETLS or was not verified",
+            ),
             Self::ParamNotOffered => f.write_str("a parameter needs an extension that the server does not offer"),
             Self::HeldTooLong => f.write_str("the message is to be held longer than the server is willing to"),
             Self::TooLarge { limit } => {
                 write!(f, "the server takes messages of {limit} octets at most")
             }
-            Self::BodyNotOffered => f.write_str("the body is not 7-bit and the server does not offer 8BITMIME, or BINARYMIME if it is binary"),
+            Self::BodyNotOffered => f.write_str(
+                "the body is not 7-bit and the server does not offer 8BITMIME, or BINARYMIME if it is binary",
+            ),
             Self::Utf8NotOffered => {
                 f.write_str("the message is internationalized and the server does not offer SMTPUTF8")
             }
