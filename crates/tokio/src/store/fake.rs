@@ -85,7 +85,7 @@ impl FakeFiles {
                 // As a panic does, but without a word on the standard error.
                 std::panic::resume_unwind(Box::new("as the test wants it"));
             }
-            state.lose(operation, path, error == ENOSPC);
+            state.lose(operation, path, matches!(error, ENOSPC | EMFILE));
             return Err(io::Error::from_raw_os_error(error));
         }
         if let Some((name, left, kind)) = &mut state.fail
@@ -164,9 +164,10 @@ impl FakeFiles {
 }
 
 impl Fake {
-    /// A sync fails: what it should have written is lost. Unless there is no room, of which a directory's sync tells beforehand.
-    fn lose(&mut self, operation: &str, path: &Path, full: bool) {
-        if operation == "sync_dir" && !full {
+    /// A sync fails: what it should have written is lost. Unless there is no room, of which a directory's sync tells beforehand, or no
+    /// descriptor to open it with.
+    fn lose(&mut self, operation: &str, path: &Path, harmless: bool) {
+        if operation == "sync_dir" && !harmless {
             self.lost.push(path.to_owned());
         }
     }
