@@ -31,6 +31,10 @@ pub(super) struct Fake {
     fail_at: Option<(usize, usize, i32)>,
     /// Which operation fails: its name, how many of that name go well before, and the error.
     pub(super) fail: Option<(&'static str, usize, io::ErrorKind)>,
+    /// Those that failed by their numbers, and with what.
+    failed: Vec<(String, i32)>,
+    /// A file was synced again whose sync had failed.
+    trusted_again: bool,
     /// Path to number of the file.
     entries: BTreeMap<PathBuf, usize>,
     /// The entries that are on the disk, by directory.
@@ -67,7 +71,7 @@ impl FakeFiles {
             "create_dir" | "sync_dir" | "list" | "open" => format!("{operation} {name}"),
             _ => operation.to_owned(),
         };
-        state.log.push(line);
+        state.log.push(line.clone());
         state.count += 1;
         let number = state.count - 1;
         drop(state);
@@ -85,6 +89,7 @@ impl FakeFiles {
                 // As a panic does, but without a word on the standard error.
                 std::panic::resume_unwind(Box::new("as the test wants it"));
             }
+            state.failed.push((line, error));
             state.lose(operation, path, matches!(error, ENOSPC | EMFILE));
             return Err(io::Error::from_raw_os_error(error));
         }
@@ -105,6 +110,21 @@ impl FakeFiles {
     /// Fails that operation, counted from the first one of all, and so many in all.
     pub(super) fn fail_at(&self, operation: usize, times: usize, error: i32) {
         self.lock().fail_at = Some((operation, times, error));
+    }
+
+    /// From now on nothing fails by its number.
+    pub(super) fn mend(&self) {
+        self.lock().fail_at = None;
+    }
+
+    /// What has failed by its number.
+    pub(super) fn failed(&self) -> Vec<(String, i32)> {
+        self.lock().failed.clone()
+    }
+
+    /// Whether a file was synced again whose sync had failed: that would say that all is well.
+    pub(super) fn was_trusted_again(&self) -> bool {
+        self.lock().trusted_again
     }
 
     /// Keeps an operation from coming to its end, until another one or none is named.
@@ -257,6 +277,8 @@ impl FileOps for FakeFiles {
         let file = &mut state.files[*file];
         if file.lost.is_none() {
             file.durable.clone_from(&file.bytes);
+        } else {
+            state.trusted_again = true;
         }
         Ok(())
     }

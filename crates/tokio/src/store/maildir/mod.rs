@@ -157,4 +157,6 @@ fn file_name(id: &str, hostname: &str) -> String {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

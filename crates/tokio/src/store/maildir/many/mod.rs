@@ -191,3 +191,6 @@ impl<F: FileOps> Drop for Entry<'_, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
