@@ -147,3 +147,33 @@ pub(crate) enum Location {
     /// A place by its name.
     Place(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_forwards_is_known_by_its_address_and_by_the_name_that_it_says() {
+        let places = Places::default();
+        for good in ["lmtp:127.0.0.1:2424", "lmtp:mail.example:24", "lmtp:unix:/run/lmtp"] {
+            assert_eq!(places.parse(good), Ok(Location::Place(good.to_owned())));
+            assert!(is_lmtp(good));
+        }
+        for (wrong, why) in [
+            ("lmtp", "HOST:PORT or unix:PATH"),
+            ("lmtp:", "HOST:PORT or unix:PATH"),
+            ("lmtp:mail.example", "HOST:PORT or unix:PATH"),
+            ("lmtp:unix:", "HOST:PORT or unix:PATH"),
+            ("lmtp:mail.example:25", "RFC 2033"),
+            ("lmpt:mail.example:24", "the kinds are discard, lmtp, maildir, memory"),
+        ] {
+            let error = places.parse(wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+        let get = |hostname| places.get("lmtp:127.0.0.1:2424", hostname);
+        let (first, second) = (get("a.example").ok().unwrap(), get("a.example").ok().unwrap());
+        assert!(Arc::ptr_eq(&first, &second), "a version of the file that names it again has the same one");
+        assert!(!Arc::ptr_eq(&first, &get("b.example").ok().unwrap()));
+        assert!(get("not a name").is_err());
+    }
+}

@@ -41,7 +41,7 @@ pub(super) struct Service<P> {
 /// Serves until a signal; gives the exit status.
 pub(super) fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, Failure> {
     let Service { server, listen: plain, listen_tls, threads, connections, hangup, rules, metrics } = service;
-    raise_file_limit(connections as u64 + OTHER_FILES);
+    raise_file_limit(connections as u64);
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
     let workers = Workers::new(threads).map_err(cannot_start)?;
@@ -137,10 +137,13 @@ fn terminate_at_eof() {
 }
 
 /// Raises the limit on open files as far as it is needed and allowed, and says when that is not far enough.
-fn raise_file_limit(needed: u64) {
+fn raise_file_limit(connections: u64) {
+    let needed = connections + OTHER_FILES;
+    // Each connection may have a large message on its way into a file. That hardly ever do all of them, and who finds no descriptor gets 451.
+    let wanted = needed + connections;
     let limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|&current| current < needed) else { return };
-    let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
+    let Some(current) = limit.current.filter(|&current| current < wanted) else { return };
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let now = match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
         Ok(()) => raised,
         Err(_) => current,
