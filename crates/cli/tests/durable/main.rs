@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod descriptors;
 mod full;
 mod kill;
 mod load;
