@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ehlo_tokio::client::{Client, Observed, SendError, address_literal};
 use ehlo_tokio::ehlo_client::codec::{BodyType, ForwardPath, ReplyClass, ReversePath};
-use ehlo_tokio::ehlo_client::{BeginError, CloseReason, Config, Envelope, RecipientOutcome, Stage};
+use ehlo_tokio::ehlo_client::{CloseReason, Config, Envelope, Fate, Recipient, Stage};
 use tokio::net::TcpStream;
 
 use crate::console::{print, tell};
@@ -82,11 +82,11 @@ enum Worst {
 }
 
 impl Worst {
-    fn of(outcome: RecipientOutcome) -> Self {
-        match outcome {
-            RecipientOutcome::Accepted => Self::Accepted,
-            RecipientOutcome::Refused { .. } if !outcome.is_transient() => Self::Refused,
-            _ => Self::Deferred,
+    fn of(fate: &Fate<'_>) -> Self {
+        match fate {
+            Fate::Accepted(_) => Self::Accepted,
+            _ if fate.is_transient() => Self::Deferred,
+            _ => Self::Refused,
         }
     }
 
@@ -134,10 +134,10 @@ fn prepare(args: &Args) -> Result<u8, Failure> {
         Err(fault) => return Err(usage(format!("--from {}: {fault}", args.from))),
     };
     let to_texts: Vec<String> = args.to.iter().map(|address| bracketed(address)).collect();
-    let mut to = Vec::new();
+    let mut to: Vec<Recipient<'_>> = Vec::new();
     for (given, text) in args.to.iter().zip(&to_texts) {
         match ForwardPath::parse_prefix(text.as_bytes()) {
-            Ok((path, [])) => to.push(path),
+            Ok((path, [])) => to.push(path.into()),
             Ok(_) => return Err(usage(format!("--to {given}: not one address"))),
             Err(fault) => return Err(usage(format!("--to {given}: {fault}"))),
         }
@@ -216,7 +216,7 @@ struct Sender<'a> {
     args: &'a Args,
     server: Server,
     from: ReversePath<'a>,
-    to: &'a [ForwardPath<'a>],
+    to: &'a [Recipient<'a>],
     subject: Arc<Mutex<Subject>>,
 }
 
@@ -251,7 +251,7 @@ impl Sender<'_> {
     fn set_subject(&self, name: &str) {
         let mut subject = self.subject.lock().unwrap_or_else(PoisonError::into_inner);
         subject.name = name.to_owned();
-        subject.recipients = self.to.iter().map(ToString::to_string).collect();
+        subject.recipients = self.to.iter().map(|one| one.to.to_string()).collect();
     }
 
     async fn connect(&self) -> Result<Client, Worst> {
@@ -287,7 +287,8 @@ impl Sender<'_> {
         Client::over(stream, Arc::new(config), observer).await.map_err(|error| {
             tell("send", format_args!("{server}: {error}"));
             match error {
-                SendError::Closed(CloseReason::Refused(code)) if code.class() == ReplyClass::PermanentFailure => {
+                SendError::Closed(CloseReason::Refused(code)) | SendError::Refused(CloseReason::Refused(code), _)
+                    if code.class() == ReplyClass::PermanentFailure => {
                     Worst::Refused
                 }
                 _ => Worst::Deferred,
@@ -300,29 +301,28 @@ impl Sender<'_> {
         let envelope = Envelope::new(self.from, self.to).with_size(message.bytes.len() as u64).with_body(body);
         let name = &message.name;
         match client.send(&envelope, &message.bytes).await {
-            Ok(_) => {
+            Ok(report) => {
                 if let Some(reason) = client.closed() {
                     tell("send", format_args!("{name}: {reason}"));
                 }
                 let mut worst = Worst::Accepted;
-                for (to, outcome) in self.to.iter().zip(client.recipients()) {
-                    worst = worst.max(Worst::of(*outcome));
-                    let news = match outcome {
-                        RecipientOutcome::Unsent => "not sent",
-                        RecipientOutcome::Unknown => "sent, but the reply was lost: it may have arrived",
-                        _ => continue,
-                    };
-                    tell("send", format_args!("{name}: {to}: {news}"));
+                for (to, fate) in self.to.iter().zip(report.iter()) {
+                    worst = worst.max(Worst::of(&fate));
+                    let to = to.to;
+                    match fate {
+                        Fate::Unsent => tell("send", format_args!("{name}: {to}: not sent")),
+                        Fate::Unknown => {
+                            tell("send", format_args!("{name}: {to}: sent, but the reply was lost: it may have arrived"));
+                        }
+                        Fate::Impossible(error) => tell("send", format_args!("{name}: {error}")),
+                        _ => {}
+                    }
                 }
                 worst
             }
             Err(error) => {
                 tell("send", format_args!("{name}: {error}"));
-                match error {
-                    // The server can't take this message at any time.
-                    SendError::Begin(BeginError::TooLarge { .. } | BeginError::BodyNotOffered) => Worst::Refused,
-                    _ => Worst::Deferred,
-                }
+                Worst::Deferred
             }
         }
     }

@@ -1,55 +1,19 @@
 //! What a client session is told before it begins.
 
+use crate::timeouts::Timeouts;
 use ehlo_codec::{ClientId, Domain, DomainBuf, PathFault, ReplyLimits};
-use std::time::{Duration, Instant};
 
-/// How long the client waits for the server, at the least, before it gives up. The defaults are those of RFC 5321 §4.5.3.2.
-///
-/// Each is for a whole reply: a server that sends one byte at a time does not buy itself more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the 220 greeting (§4.5.3.2.1: 5 minutes).
-    pub greeting: Duration,
-    /// For the reply to EHLO, HELO, LHLO or RSET. The RFC names none; 5 minutes as for the others.
-    pub ehlo: Duration,
-    /// For the reply to MAIL (§4.5.3.2.2: 5 minutes).
-    pub mail: Duration,
-    /// For the reply to a RCPT (§4.5.3.2.3: 5 minutes).
-    pub rcpt: Duration,
-    /// For the 354 to DATA (§4.5.3.2.4: 2 minutes).
-    pub data: Duration,
-    /// For a block of the body to be taken (§4.5.3.2.5: 3 minutes).
-    pub block: Duration,
-    /// For the reply to the end of data (§4.5.3.2.6: 10 minutes); under LMTP, for each of them.
-    pub end_of_data: Duration,
-    /// For the reply to QUIT. The message is delivered by then, so half a minute is patience enough.
-    pub quit: Duration,
-    /// How long a greeted session may be left without a transaction until it sends QUIT by itself. 4 minutes: servers close after
-    /// 5 (§4.5.3.2.7).
-    pub idle: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let minutes = |n: u64| Duration::from_secs(60 * n);
-        Self {
-            greeting: minutes(5),
-            ehlo: minutes(5),
-            mail: minutes(5),
-            rcpt: minutes(5),
-            data: minutes(2),
-            block: minutes(3),
-            end_of_data: minutes(10),
-            quit: Duration::from_secs(30),
-            idle: minutes(4),
-        }
-    }
-}
-
-/// The end of a wait. A wait too long for the clock to tell ends in a hundred years.
-pub(crate) fn deadline(now: Instant, patience: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    now.checked_add(patience).unwrap_or_else(|| now + FAR)
+/// Whether a session asks for TLS by STARTTLS (RFC 3207).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum StartTls {
+    /// Never: the connection stays in clear, or is inside TLS already. The default.
+    #[default]
+    Off,
+    /// Where the server offers it. Where it does not, or refuses it, the session goes on in clear; whoever can change what goes over
+    /// the wire can bring that about (RFC 3207 §6). A handshake that fails ends the session.
+    Opportunistic,
+    /// Always: a session that cannot have it ends before AUTH and MAIL.
+    Required,
 }
 
 /// The settings of a [`Session`](crate::Session), shared by any number of them.
@@ -58,6 +22,10 @@ pub struct Config {
     pub(crate) name: DomainBuf,
     pub(crate) lmtp: bool,
     pub(crate) pipelining: bool,
+    pub(crate) chunking: bool,
+    pub(crate) starttls: StartTls,
+    pub(crate) fuse: u64,
+    pub(crate) ahead: usize,
     pub(crate) timeouts: Timeouts,
     pub(crate) reply_limits: ReplyLimits,
     pub(crate) max_recipients: usize,
@@ -67,6 +35,10 @@ impl Config {
     /// The most recipients of one transaction, unless told otherwise: what RFC 5321 §4.5.3.1.8 wants any server to take is 100;
     /// common servers take 1000.
     pub const DEFAULT_MAX_RECIPIENTS: usize = 1000;
+
+    /// The octets of a message that is sent before the replies to its envelope are there, unless told otherwise. What a refused message
+    /// costs in vain is no more than a few of a connection's segments.
+    pub const DEFAULT_FUSE: u64 = 64 * 1024;
 
     /// Defaults, with the name that EHLO is to give: a domain, or an address literal in brackets (RFC 5321 §4.1.1.1).
     ///
@@ -78,10 +50,24 @@ impl Config {
             name: DomainBuf::from(Domain::parse(name)?),
             lmtp: false,
             pipelining: true,
+            chunking: true,
+            starttls: StartTls::Off,
+            fuse: Self::DEFAULT_FUSE,
+            ahead: 1,
             timeouts: Timeouts::default(),
             reply_limits: ReplyLimits::default(),
             max_recipients: Self::DEFAULT_MAX_RECIPIENTS,
         })
+    }
+
+    /// The same with another name for EHLO.
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] if it is neither a domain nor an address literal.
+    pub fn with_name(mut self, name: &str) -> Result<Self, PathFault> {
+        self.name = DomainBuf::from(Domain::parse(name)?);
+        Ok(self)
     }
 
     /// Whether the server speaks LMTP (RFC 2033): LHLO is said in place of EHLO, and behind a message a reply is awaited for each recipient
@@ -96,6 +82,37 @@ impl Config {
     #[must_use]
     pub const fn pipelining(mut self, on: bool) -> Self {
         self.pipelining = on;
+        self
+    }
+
+    /// Whether to send bodies by BDAT where the server offers CHUNKING (RFC 3030), and not by DATA. On by default; a binary body can go
+    /// no other way.
+    #[must_use]
+    pub const fn chunking(mut self, on: bool) -> Self {
+        self.chunking = on;
+        self
+    }
+
+    /// Whether to ask for TLS by STARTTLS. Off by default.
+    #[must_use]
+    pub const fn starttls(mut self, starttls: StartTls) -> Self {
+        self.starttls = starttls;
+        self
+    }
+
+    /// Messages up to this size go out in one flight with their envelope, MAIL, RCPT and BDAT, where the server offers PIPELINING and
+    /// CHUNKING and the size is known. Larger ones wait for the replies to RCPT.
+    #[must_use]
+    pub const fn fuse(mut self, octets: u64) -> Self {
+        self.fuse = octets;
+        self
+    }
+
+    /// How many transactions may be open at once, each begun behind the end of the last one's body (RFC 2920 §3.1), where the server offers
+    /// PIPELINING. 1 by default: each is over before the next one begins. A session keeps the outcomes of all.
+    #[must_use]
+    pub const fn ahead(mut self, transactions: usize) -> Self {
+        self.ahead = if transactions == 0 { 1 } else { transactions };
         self
     }
 

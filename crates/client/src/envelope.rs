@@ -1,28 +1,99 @@
-//! What is to be sent to whom, and what became of it.
+//! What is to be sent to whom.
 
-use ehlo_codec::{BodyType, EnhancedCode, ForwardPath, ReplyClass, ReplyCode, ReversePath};
+use ehlo_codec::{BodyType, ForwardPath, MailParams, Mailbox, PathFault, Postmaster, RcptParams, ReversePath};
 
-/// The envelope of one message. Its addresses are checked types, so none can end a command early.
+/// The envelope of one message. Its addresses and parameters are checked types, so none can end a command early.
+///
+/// What a parameter asks for needs an extension of the server's. Where that is not offered, a parameter that can be left out is: those of
+/// DSN (RFC 3461 §5.2.2), AUTH, MT-PRIORITY, DELIVERBY with notification, and others of that kind. One whose meaning would be lost
+/// is a [`BeginError`](crate::BeginError): REQUIRETLS, DELIVERBY with return, FUTURERELEASE, RRVS.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Envelope<'a> {
     /// Where reports go.
     pub from: ReversePath<'a>,
     /// Whom the message is for; at least one.
-    pub to: &'a [ForwardPath<'a>],
-    /// The message's size in octets before dot-stuffing, if known: declared by SIZE where the server offers it (RFC 1870 §5).
+    pub to: &'a [Recipient<'a>],
+    /// The message's size in octets before dot-stuffing, if known: declared by SIZE where the server offers it (RFC 1870 §5), and the length of
+    /// the only chunk where it offers CHUNKING.
     pub size: Option<u64>,
-    /// Whether the body has octets above 127: then the server must offer 8BITMIME (RFC 6152).
+    /// Whether the body has octets above 127: then the server must offer 8BITMIME (RFC 6152); or is binary: then BINARYMIME (RFC 3030).
     pub body: BodyType,
-    /// Whether an address or a header field has characters beyond ASCII: then the server must offer SMTPUTF8 (RFC 6531).
+    /// Whether a header field has characters beyond ASCII: then the server must offer SMTPUTF8 (RFC 6531). An address that has some needs no
+    /// word of it here.
     pub utf8: bool,
+    /// Further parameters of MAIL. SIZE, BODY and SMTPUTF8 in them are not looked at.
+    pub params: MailParams<'a>,
+}
+
+/// One recipient of an [`Envelope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Recipient<'a> {
+    /// Its path.
+    pub to: ForwardPath<'a>,
+    /// Parameters of RCPT.
+    pub params: RcptParams<'a>,
+}
+
+impl<'a> Recipient<'a> {
+    /// An address such as `bob@mx.example`, `postmaster`, or the same in angle brackets. It may have characters beyond ASCII (RFC 6531), for
+    /// servers that offer SMTPUTF8.
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what does not fit the grammar.
+    pub fn parse(address: &'a str) -> Result<Self, PathFault> {
+        if address.starts_with('<') {
+            return match ForwardPath::parse_prefix_utf8(address)? {
+                (path, "") => Ok(path.into()),
+                _ => Err(PathFault::Brackets),
+            };
+        }
+        if let Some(postmaster) = Postmaster::parse(address) {
+            return Ok(ForwardPath::Postmaster(postmaster).into());
+        }
+        Ok(ForwardPath::Mailbox(Mailbox::parse_utf8(address)?).into())
+    }
+
+    /// With parameters, such as what reports are wanted (RFC 3461).
+    #[must_use]
+    pub const fn with_params(mut self, params: RcptParams<'a>) -> Self {
+        self.params = params;
+        self
+    }
+}
+
+impl<'a> From<ForwardPath<'a>> for Recipient<'a> {
+    fn from(to: ForwardPath<'a>) -> Self {
+        Self { to, params: RcptParams::NONE }
+    }
 }
 
 impl<'a> Envelope<'a> {
     /// An envelope for a 7-bit message of unknown size.
     #[must_use]
-    pub const fn new(from: ReversePath<'a>, to: &'a [ForwardPath<'a>]) -> Self {
-        Self { from, to, size: None, body: BodyType::SevenBit, utf8: false }
+    pub const fn new(from: ReversePath<'a>, to: &'a [Recipient<'a>]) -> Self {
+        Self { from, to, size: None, body: BodyType::SevenBit, utf8: false, params: MailParams::NONE }
+    }
+
+    /// An envelope with a sender such as `ada@client.example`, or the same in angle brackets; an empty one, or `<>`, is the null sender of reports
+    /// (RFC 5321 §4.5.5).
+    ///
+    /// # Errors
+    ///
+    /// [`PathFault`] says what does not fit the grammar.
+    pub fn parse(from: &'a str, to: &'a [Recipient<'a>]) -> Result<Self, PathFault> {
+        let from = if from.is_empty() {
+            ReversePath::Null
+        } else if from.starts_with('<') {
+            match ReversePath::parse_prefix_utf8(from)? {
+                (path, "") => path,
+                _ => return Err(PathFault::Brackets),
+            }
+        } else {
+            ReversePath::Mailbox(Mailbox::parse_utf8(from)?)
+        };
+        Ok(Self::new(from, to))
     }
 
     /// With the message's size in octets.
@@ -45,68 +116,17 @@ impl<'a> Envelope<'a> {
         self.body = body;
         self
     }
-}
 
-/// What became of one recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RecipientOutcome {
-    /// The transaction goes on; nothing is decided.
-    Pending,
-    /// The server has taken responsibility for it (RFC 5321 §4.2.5).
-    Accepted,
-    /// The server refused it, alone or with the whole message.
-    Refused {
-        /// The reply's code: 4yz may be tried again later, 5yz not in the same form.
-        code: ReplyCode,
-        /// The enhanced status code, if the reply had one.
-        enhanced: Option<EnhancedCode>,
-    },
-    /// Surely not accepted: the connection ended before the end of data was written. May be sent again.
-    Unsent,
-    /// The end of data was written and no reply came. Whoever sends again may send twice; whoever does not may lose it
-    /// (RFC 5321 §6.1, RFC 1047).
-    Unknown,
-}
-
-impl RecipientOutcome {
-    /// Whether trying again later can help: a 4yz reply, or the connection was lost.
+    /// With further parameters of MAIL.
     #[must_use]
-    pub fn is_transient(self) -> bool {
-        match self {
-            Self::Pending | Self::Accepted => false,
-            Self::Refused { code, .. } => code.class() == ReplyClass::TransientFailure,
-            Self::Unsent | Self::Unknown => true,
-        }
+    pub const fn with_params(mut self, params: MailParams<'a>) -> Self {
+        self.params = params;
+        self
     }
-}
 
-/// What became of a transaction, counted in recipients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// Recipients that the server took.
-    pub accepted: u32,
-    /// Recipients that it refused.
-    pub refused: u32,
-    /// Recipients for whom nothing was sent.
-    pub unsent: u32,
-    /// Recipients of whom nobody can tell.
-    pub unknown: u32,
-    /// The last reply to a command of the transaction, or to its body; `None` if there was none.
-    pub code: Option<ReplyCode>,
-}
-
-impl Outcome {
-    pub(crate) fn count(recipients: &[RecipientOutcome], code: Option<ReplyCode>) -> Self {
-        let mut outcome = Self { code, ..Self::default() };
-        for recipient in recipients {
-            match recipient {
-                RecipientOutcome::Accepted => outcome.accepted += 1,
-                RecipientOutcome::Refused { .. } => outcome.refused += 1,
-                RecipientOutcome::Pending | RecipientOutcome::Unsent => outcome.unsent += 1,
-                RecipientOutcome::Unknown => outcome.unknown += 1,
-            }
-        }
-        outcome
+    /// Whether the server must know SMTPUTF8: for the header, or for an address.
+    #[must_use]
+    pub fn needs_utf8(&self) -> bool {
+        self.utf8 || !self.from.as_str().is_ascii() || self.to.iter().any(|to| !to.to.as_str().is_ascii())
     }
 }

@@ -1,7 +1,7 @@
 //! What a session tells its driver, and what it is told.
 
-use crate::envelope::Outcome;
-use ehlo_codec::{ReplyCode, ReplyFault};
+use crate::outcome::Outcome;
+use ehlo_codec::{EnhancedCode, ReplyCode, ReplyFault};
 use std::fmt;
 
 /// The result of [`Session::handle_input`](crate::Session::handle_input).
@@ -14,7 +14,7 @@ pub struct Step {
 }
 
 /// Names one transaction of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransactionId(pub(crate) u64);
 
 /// What happened in a session.
@@ -26,13 +26,49 @@ pub enum Event {
     Reply(Stage, ReplyCode),
     /// The server has greeted and answered EHLO, HELO or LHLO: [`Session::begin`](crate::Session::begin) may be called.
     Ready,
-    /// The server waits for the body of this transaction. Write [`Session::output`](crate::Session::output) and then the body's wire
-    /// form; then call [`Session::body_finished`](crate::Session::body_finished).
-    BodyWanted(TransactionId),
+    /// The server wants TLS to begin: it has answered STARTTLS with 220. Hand in what else was read, which ends the session if there is
+    /// anything; then make the handshake, and call [`Session::handle_tls`](crate::Session::handle_tls).
+    TlsWanted,
+    /// The server's challenge is [`Session::challenge`](crate::Session::challenge), decoded. Answer by
+    /// [`Session::respond`](crate::Session::respond), or give up by [`Session::cancel_auth`](crate::Session::cancel_auth).
+    Challenge,
+    /// The exchange that [`Session::authenticate`](crate::Session::authenticate) began is over.
+    Auth(AuthOutcome),
+    /// The body of this transaction is wanted. Write [`Session::output`](crate::Session::output) first, and behind it the body in the
+    /// form that [`Transfer`] tells.
+    BodyWanted(TransactionId, Transfer),
     /// The transaction is over. [`Session::recipients`](crate::Session::recipients) tells of each.
     Done(TransactionId, Outcome),
     /// The session is over; told once and last. Write what is left of the output if the socket takes it, then close it.
     Closed(CloseReason),
+}
+
+/// How a body goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transfer {
+    /// Behind DATA (RFC 5321 §4.1.1.4): with its dots stuffed, for which there is [`Stuffer`](ehlo_codec::Stuffer). Then call
+    /// [`Session::body_finished`](crate::Session::body_finished).
+    Dots,
+    /// Behind `BDAT LAST`, which is in the output (RFC 3030 §2): exactly the octets that the envelope's size says, as they are. Then call
+    /// [`Session::body_finished`](crate::Session::body_finished) with [`BodyEnd::Included`].
+    Whole,
+    /// In chunks, since nobody has said how long it is: call [`Session::chunk`](crate::Session::chunk) for each while
+    /// [`Session::wants_chunk`](crate::Session::wants_chunk).
+    Chunks,
+}
+
+/// How an authentication ended (RFC 4954 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthOutcome {
+    /// The server says that it succeeded. Whether to believe it, the mechanism must tell.
+    Succeeded,
+    /// The server refused: 4yz may be tried again later, 5yz not with the same credentials.
+    Refused(ReplyCode),
+    /// The server's challenge was not Base64; the exchange was given up.
+    BadChallenge,
+    /// [`Session::cancel_auth`](crate::Session::cancel_auth) gave it up.
+    Cancelled,
 }
 
 /// What a reply answers.
@@ -47,6 +83,10 @@ pub enum Stage {
     Helo,
     /// LHLO, in place of EHLO under LMTP.
     Lhlo,
+    /// STARTTLS.
+    StartTls,
+    /// AUTH, or a response within its exchange.
+    Auth,
     /// RSET, sent before a transaction that follows a failed one.
     Rset,
     /// MAIL.
@@ -55,7 +95,9 @@ pub enum Stage {
     Rcpt(u32),
     /// DATA.
     Data,
-    /// The end of data.
+    /// A chunk that is not the last one.
+    Chunk,
+    /// The end of data, or the last chunk.
     Body,
     /// The end of data, for the recipient of that index: under LMTP (RFC 2033 §4.2).
     Delivery(u32),
@@ -71,6 +113,10 @@ pub enum Reason {
     Reply(Stage),
     /// The server takes no more of the body.
     BodyBlock,
+    /// The driver makes the TLS handshake.
+    TlsHandshake,
+    /// The driver answers a challenge.
+    AuthResponse,
     /// Nothing to do: QUIT will be sent.
     Idle,
 }
@@ -80,9 +126,12 @@ impl fmt::Display for Reason {
         match self {
             Self::Reply(Stage::Greeting) => f.write_str("waiting for the greeting"),
             Self::Reply(Stage::Rcpt(_)) => f.write_str("waiting for the reply to RCPT"),
+            Self::Reply(Stage::Chunk) => f.write_str("waiting for the reply to BDAT"),
             Self::Reply(Stage::Body | Stage::Delivery(_)) => f.write_str("waiting for the reply to the end of data"),
             Self::Reply(stage) => write!(f, "waiting for the reply to {}", format!("{stage:?}").to_uppercase()),
             Self::BodyBlock => f.write_str("writing the body"),
+            Self::TlsHandshake => f.write_str("making the TLS handshake"),
+            Self::AuthResponse => f.write_str("answering a challenge"),
             Self::Idle => f.write_str("idle"),
         }
     }
@@ -102,6 +151,12 @@ pub enum CloseReason {
     Eof,
     /// A deadline passed.
     TimedOut(Reason),
+    /// TLS is required, and the server does not offer STARTTLS; or it refused it, and how.
+    TlsNotAvailable(Option<ReplyCode>),
+    /// The TLS handshake failed.
+    TlsFailed,
+    /// The driver gave up a message in its middle, of which the server then takes nothing.
+    Abandoned,
     /// The server broke the protocol.
     PeerMisbehaved(Misbehaviour),
 }
@@ -114,6 +169,10 @@ impl fmt::Display for CloseReason {
             Self::ServiceNotAvailable => f.write_str("the server closed the session with 421"),
             Self::Eof => f.write_str("the server closed the connection"),
             Self::TimedOut(reason) => write!(f, "timed out {reason}"),
+            Self::TlsNotAvailable(None) => f.write_str("TLS is required, and the server does not offer STARTTLS"),
+            Self::TlsNotAvailable(Some(code)) => write!(f, "TLS is required, and the server refused STARTTLS with {code}"),
+            Self::TlsFailed => f.write_str("the TLS handshake failed"),
+            Self::Abandoned => f.write_str("the message was given up"),
             Self::PeerMisbehaved(what) => write!(f, "the server broke the protocol: {what}"),
         }
     }
@@ -129,6 +188,8 @@ pub enum Misbehaviour {
     Unsolicited(ReplyCode),
     /// A reply's code has no meaning here: 2yz to DATA, 3yz to MAIL (RFC 5321 §4.3.2).
     OutOfPlace(Stage, ReplyCode),
+    /// Bytes came in clear behind the 220 that answers STARTTLS: what somebody in between may have put there (RFC 3207 §6, CVE-2011-0411).
+    ClearBehindStartTls,
 }
 
 impl fmt::Display for Misbehaviour {
@@ -136,6 +197,7 @@ impl fmt::Display for Misbehaviour {
         match self {
             Self::Reply(fault) => fault.fmt(f),
             Self::Unsolicited(code) => write!(f, "a {code} reply that answers nothing"),
+            Self::ClearBehindStartTls => f.write_str("bytes in clear behind the reply to STARTTLS"),
             Self::OutOfPlace(stage, code) => write!(f, "{code} is no answer to {stage:?}"),
         }
     }
@@ -172,17 +234,49 @@ pub enum BeginError {
     NotReady,
     /// No recipient.
     NoRecipients,
-    /// More recipients than [`Config::max_recipients`](crate::Config::max_recipients).
+    /// More recipients than [`Session::max_recipients`](crate::Session::max_recipients).
     TooManyRecipients,
+    /// The server takes no more messages over this connection (RFC 9422, MAILMAX): go on over another one.
+    TooManyMessages,
     /// The message is larger than the server takes (RFC 1870 §6.1).
     TooLarge {
         /// What the server takes, in octets.
         limit: u64,
     },
-    /// The body needs an extension that the server does not offer (RFC 6152 §3).
+    /// The body needs an extension that the server does not offer: 8BITMIME (RFC 6152 §3), or BINARYMIME with CHUNKING (RFC 3030 §3).
     BodyNotOffered,
     /// The message needs SMTPUTF8, and the server does not offer it (RFC 6531 §3.2).
     Utf8NotOffered,
+    /// The message must go over TLS with a verified server that offers REQUIRETLS (RFC 8689 §4.2.1), and this is none.
+    TlsNotAssured,
+    /// A parameter whose meaning would be lost needs an extension that the server does not offer: DELIVERBY with return, FUTURERELEASE,
+    /// RRVS; or one of an extension that is not known here.
+    ParamNotOffered,
+    /// The message is to be held longer than the server is willing to (RFC 4865 §4).
+    HeldTooLong,
+}
+
+impl BeginError {
+    /// Whether the message itself can't go to this server, over this or another connection: what is said by
+    /// [`enhanced`](Self::enhanced) is then what its recipients were refused for. False for errors of the moment and of the caller.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        self.enhanced().is_some()
+    }
+
+    /// The enhanced status code that a report about it has, if the message can't go to this server (RFC 3463).
+    #[must_use]
+    pub const fn enhanced(&self) -> Option<EnhancedCode> {
+        Some(match self {
+            Self::NotReady | Self::NoRecipients | Self::TooManyRecipients | Self::TooManyMessages => return None,
+            Self::TooLarge { .. } => EnhancedCode::literal(5, 3, 4),
+            Self::BodyNotOffered => EnhancedCode::literal(5, 6, 3),
+            Self::Utf8NotOffered => EnhancedCode::literal(5, 6, 7),
+            Self::TlsNotAssured => EnhancedCode::literal(5, 7, 30),
+            Self::ParamNotOffered => EnhancedCode::literal(5, 3, 3),
+            Self::HeldTooLong => EnhancedCode::literal(5, 3, 0),
+        })
+    }
 }
 
 impl fmt::Display for BeginError {
@@ -191,10 +285,16 @@ impl fmt::Display for BeginError {
             Self::NotReady => f.write_str("the session is not ready for a transaction"),
             Self::NoRecipients => f.write_str("a message needs a recipient"),
             Self::TooManyRecipients => f.write_str("too many recipients for one transaction"),
+            Self::TooManyMessages => f.write_str("the server takes no more messages over this connection"),
+            Self::TlsNotAssured => {
+                f.write_str("the message requires TLS all the way, and the server does not offer REQUIRETLS or was not verified")
+            }
+            Self::ParamNotOffered => f.write_str("a parameter needs an extension that the server does not offer"),
+            Self::HeldTooLong => f.write_str("the message is to be held longer than the server is willing to"),
             Self::TooLarge { limit } => {
                 write!(f, "the server takes messages of {limit} octets at most")
             }
-            Self::BodyNotOffered => f.write_str("the message is not 7-bit and the server does not offer 8BITMIME"),
+            Self::BodyNotOffered => f.write_str("the body is not 7-bit and the server does not offer 8BITMIME, or BINARYMIME if it is binary"),
             Self::Utf8NotOffered => {
                 f.write_str("the message is internationalized and the server does not offer SMTPUTF8")
             }

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use ehlo_client::codec::{ForwardPath, ReversePath};
-//! use ehlo_client::{BodyEnd, Config, Envelope, Event, Session, Stage};
+//! use ehlo_client::{BodyEnd, Config, Envelope, Event, Session, Transfer};
 //! use std::{sync::Arc, time::Instant};
 //!
 //! let now = Instant::now();
@@ -36,11 +36,11 @@
 //!
 //! let (from, _) = ReversePath::parse_prefix(b"<ada@client.example>")?;
 //! let (to, _) = ForwardPath::parse_prefix(b"<bob@mx.example>")?;
-//! session.begin(now, &Envelope::new(from, &[to]))?;
+//! session.begin(now, &Envelope::new(from, &[to.into()]))?;
 //! assert_eq!(session.output(), b"MAIL FROM:<ada@client.example>\r\nRCPT TO:<bob@mx.example>\r\nDATA\r\n");
 //! session.output_sent(now, session.output().len());
 //! let events = server_says(&mut session, b"250 ok\r\n250 ok\r\n354 go\r\n");
-//! assert!(matches!(events.last(), Some(Event::BodyWanted(_))));
+//! assert!(matches!(events.last(), Some(Event::BodyWanted(_, Transfer::Dots))));
 //! // The driver writes the message itself, and then says how it ended.
 //! session.body_finished(now, BodyEnd::Dot)?;
 //! assert_eq!(session.output(), b".\r\n");
@@ -51,17 +51,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod body;
 mod config;
 mod envelope;
 mod event;
+mod job;
+mod offer;
+mod outcome;
+mod report;
 mod script;
 mod session;
+mod timeouts;
+mod tls;
 
-pub use config::{Config, Timeouts};
+pub use body::{BodyError, BodyWriter, LineEndings, Prepared};
+pub use config::{Config, StartTls};
 pub use ehlo_codec as codec;
-pub use envelope::{Envelope, Outcome, RecipientOutcome};
-pub use event::{ApiMisuse, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId};
+pub use envelope::{Envelope, Recipient};
+pub use event::{
+    ApiMisuse, AuthOutcome, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId, Transfer,
+};
+pub use job::{Job, Next};
+pub use outcome::{Outcome, RecipientOutcome};
+pub use report::{Fate, Report, SavedReply};
 pub use session::Session;
+pub use timeouts::Timeouts;
+pub use tls::TlsInfo;
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -1,16 +1,24 @@
-//! The session: in which order things happen, and what is waited for. What each reply means is in `replies`.
+//! The session: what its driver does to it. What each reply means is in `replies`, and what comes before a transaction in `hello`.
 
+mod auth;
+mod ending;
+mod hello;
+mod queue;
 mod replies;
+mod time;
+mod transaction;
 
-use crate::config::{Config, deadline};
-use crate::envelope::{Envelope, Outcome, RecipientOutcome};
-use crate::event::{
-    ApiMisuse, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId,
-};
+use self::queue::Queue;
+use self::transaction::{Sending, Transaction};
+use crate::config::Config;
+use crate::event::{CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId};
+use crate::offer::Offer;
+use crate::outcome::RecipientOutcome;
 use crate::script::Script;
-use ehlo_codec::{
-    BodyType, Capabilities, Command, Extension, RcptParams, ReplyCode, ReplyReader, ReplyStep, ReplyView,
-};
+use crate::timeouts::deadline;
+use crate::tls::TlsInfo;
+use ehlo_codec::{Capabilities, ReplyReader, ReplyStep, ReplyView};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,16 +26,14 @@ use std::time::Instant;
 enum Phase {
     /// The greeting is awaited.
     Greeting,
-    /// The reply to EHLO, HELO or LHLO is awaited.
+    /// The reply to EHLO, HELO, LHLO or STARTTLS is awaited.
     Hello,
-    /// No transaction is open.
+    /// The driver makes the TLS handshake.
+    Tls,
+    /// An exchange of AUTH is going on.
+    Auth(auth::Exchange),
+    /// Transactions may be begun, and may be open.
     Ready,
-    /// The commands of a transaction were begun.
-    Envelope,
-    /// The driver writes the body.
-    Body,
-    /// The reply to the end of data is awaited.
-    Final,
     /// QUIT was begun; the session will end for this reason.
     Quitting(CloseReason),
     Closed,
@@ -47,11 +53,13 @@ enum Phase {
 ///   written whole answers nothing, and ends the session: a server that talks ahead would shift every answer by one.
 /// - **Reading goes on while writing.** A server may stop reading until its replies are read (RFC 2920 §3.1); a driver that
 ///   writes a flight to its end before it reads can wait for ever.
-/// - **Bodies** are the driver's: after [`Event::BodyWanted`] it writes the wire form from where it lies and then calls
-///   [`body_finished`](Self::body_finished).
+/// - **Bodies** are the driver's: after [`Event::BodyWanted`] it writes the output, and behind it the body from where it lies, in the form
+///   that the event tells; then it calls [`body_finished`](Self::body_finished).
+/// - **TLS** is the driver's: after [`Event::TlsWanted`] it hands in what it had read already, which is an error of the server's or
+///   an attack, makes the handshake and calls [`handle_tls`](Self::handle_tls). Over a connection that begins with TLS it does so at once.
 /// - An open session always has a deadline.
 ///
-/// Its memory is the last reply (bounded by [`ReplyLimits`](ehlo_codec::ReplyLimits)), the commands of one transaction and a few
+/// Its memory is the last reply (bounded by [`ReplyLimits`](ehlo_codec::ReplyLimits)), the commands of the open transactions and a few
 /// bytes for each recipient; all of it is used again, so a transaction allocates nothing once the first has been made.
 #[derive(Debug)]
 pub struct Session {
@@ -61,45 +69,55 @@ pub struct Session {
     script: Script,
     events: Queue,
     capabilities: Capabilities,
-    recipients: Vec<RecipientOutcome>,
-    deadline: Option<(Instant, Reason)>,
-    transaction: u64,
-    /// The current transaction's MAIL was taken.
-    sender_taken: bool,
+    tls: Option<TlsInfo>,
+    /// Those that are not over, the oldest first: the next reply belongs to it.
+    open: VecDeque<Transaction>,
+    /// The last one that is over.
+    over: Transaction,
+    /// Memory of those before it.
+    spare: Vec<Vec<RecipientOutcome>>,
+    /// What the youngest open transaction waits for.
+    sending: Sending,
+    /// Until when the next reply is to come, or the driver is to do something.
+    reply_by: Option<(Instant, Reason)>,
+    /// Until when the driver is to write more of the body.
+    block_by: Option<Instant>,
+    /// Transactions that were begun.
+    transactions: u64,
     /// When the reply that is being read began, a command was waiting for one.
     solicited: bool,
-    /// Recipients of the current transaction that were taken so far.
-    taken: u32,
-    /// The last reply of the current or last transaction.
-    last: Option<ReplyCode>,
     /// The peer may still hold an envelope: RSET comes first (RFC 5321 §4.1.1.5).
     dirty: bool,
+    authenticated: bool,
     quit_wanted: bool,
-    /// The driver wrote the end of the body itself.
-    end_included: bool,
+    /// The challenge that is to be answered, decoded.
+    challenge: Vec<u8>,
 }
 
 impl Session {
     /// A session over a connection that has just been made. The server speaks first (RFC 5321 §3.1).
     #[must_use]
     pub fn new(now: Instant, config: Arc<Config>) -> Self {
-        let deadline = deadline(now, config.timeouts.greeting);
+        let by = deadline(now, config.timeouts.greeting);
         Self {
             phase: Phase::Greeting,
             reader: ReplyReader::new(config.reply_limits),
             script: Script::default(),
             events: Queue::default(),
             capabilities: Capabilities::default(),
-            recipients: Vec::new(),
-            deadline: Some((deadline, Reason::Reply(Stage::Greeting))),
-            transaction: 0,
-            sender_taken: false,
+            tls: None,
+            open: VecDeque::new(),
+            over: Transaction::default(),
+            spare: Vec::new(),
+            sending: Sending::Nothing,
+            reply_by: Some((by, Reason::Reply(Stage::Greeting))),
+            block_by: None,
+            transactions: 0,
             solicited: true,
-            taken: 0,
-            last: None,
             dirty: false,
+            authenticated: false,
             quit_wanted: false,
-            end_included: false,
+            challenge: Vec::new(),
             config,
         }
     }
@@ -109,8 +127,13 @@ impl Session {
         if let Some(event) = self.events.pop() {
             return Step { used: 0, event: Some(event) };
         }
-        if self.phase == Phase::Closed {
-            return Step { used: input.len(), event: None };
+        match self.phase {
+            Phase::Closed => return Step { used: input.len(), event: None },
+            Phase::Tls if !input.is_empty() => {
+                self.close(CloseReason::PeerMisbehaved(Misbehaviour::ClearBehindStartTls));
+                return Step { used: input.len(), event: self.events.pop() };
+            }
+            _ => {}
         }
         if !self.reader.is_mid_reply() {
             self.solicited = self.phase == Phase::Greeting || self.script.awaited().is_some();
@@ -133,19 +156,8 @@ impl Session {
         match self.phase {
             Phase::Closed => {}
             Phase::Quitting(reason) => self.close(reason),
+            Phase::Tls => self.close(CloseReason::TlsFailed),
             _ => self.close(CloseReason::Eof),
-        }
-    }
-
-    /// Tells that time has passed. Does nothing before the deadline.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let Some((_, reason)) = self.deadline.filter(|(at, _)| *at <= now) else {
-            return;
-        };
-        match (self.phase, reason) {
-            (Phase::Quitting(reason), _) => self.close(reason),
-            (_, Reason::Idle) => self.start_quit(now, CloseReason::Quit),
-            _ => self.close(CloseReason::TimedOut(reason)),
         }
     }
 
@@ -166,143 +178,57 @@ impl Session {
         self.script.sent(n.min(self.output().len()));
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest, and what for. `None` only when closed.
-    #[must_use]
-    pub const fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        self.deadline
-    }
-
     /// Whether bytes from the server are wanted: always, until the session is closed.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         self.phase != Phase::Closed
     }
 
-    /// Whether [`begin`](Self::begin) may be called.
+    /// Whether [`begin`](Self::begin) may be called: no transaction is open; or the body of the youngest is behind, and one more may be
+    /// open by [`Config::ahead`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
+            && self.sending == Sending::Nothing
+            && (self.open.is_empty() || self.may_run_ahead())
+            && !self.quit_wanted
     }
 
-    /// Begins a transaction: [`output`](Self::output) has its first commands.
-    ///
-    /// # Errors
-    ///
-    /// [`BeginError`] says why nothing was begun.
-    pub fn begin(&mut self, now: Instant, envelope: &Envelope<'_>) -> Result<TransactionId, BeginError> {
-        if self.phase != Phase::Ready {
-            return Err(BeginError::NotReady);
-        }
-        if envelope.to.is_empty() {
-            return Err(BeginError::NoRecipients);
-        }
-        if envelope.to.len() > self.config.max_recipients {
-            return Err(BeginError::TooManyRecipients);
-        }
-        if let (Some(size), Some(limit)) = (envelope.size, self.capabilities.max_size())
-            && size > limit
-        {
-            return Err(BeginError::TooLarge { limit });
-        }
-        match envelope.body {
-            BodyType::SevenBit => {}
-            BodyType::EightBitMime if self.capabilities.has(Extension::EightBitMime) => {}
-            _ => return Err(BeginError::BodyNotOffered),
-        }
-        if envelope.utf8 && !self.capabilities.has(Extension::SmtpUtf8) {
-            return Err(BeginError::Utf8NotOffered);
-        }
-
-        let pipelined = self.config.pipelining && self.capabilities.has(Extension::Pipelining);
-        self.script.restart(pipelined);
-        if self.dirty {
-            self.script.push(Stage::Rset, &Command::Rset);
-        }
-        self.write_mail(envelope);
-        for (i, &to) in (0..).zip(envelope.to) {
-            self.script.push(Stage::Rcpt(i), &Command::Rcpt { to, params: RcptParams::NONE });
-        }
-        self.script.push(Stage::Data, &Command::Data);
-
-        self.recipients.clear();
-        self.recipients.resize(envelope.to.len(), RecipientOutcome::Pending);
-        (self.sender_taken, self.taken, self.end_included, self.last) = (false, 0, false, None);
-        self.transaction += 1;
-        self.phase = Phase::Envelope;
-        self.await_reply(now);
-        Ok(TransactionId(self.transaction))
+    fn may_run_ahead(&self) -> bool {
+        self.offer().pipelining() && self.open.len() < self.config.ahead
     }
 
-    /// MAIL with the parameters that the server understands (RFC 5321 §2.2.1: no others).
-    fn write_mail(&mut self, envelope: &Envelope<'_>) {
-        let wire = self.script.wire_mut();
-        wire.extend_from_slice(b"MAIL FROM:<");
-        wire.extend_from_slice(envelope.from.as_str().as_bytes());
-        wire.push(b'>');
-        if let Some(size) = envelope.size.filter(|_| self.capabilities.has(Extension::Size)) {
-            wire.extend_from_slice(b" SIZE=");
-            let mut digits = [0; 20];
-            wire.extend_from_slice(decimal(size, &mut digits));
-        }
-        if envelope.body != BodyType::SevenBit {
-            wire.extend_from_slice(b" BODY=");
-            wire.extend_from_slice(envelope.body.as_str().as_bytes());
-        }
-        if envelope.utf8 {
-            wire.extend_from_slice(b" SMTPUTF8");
-        }
-        wire.extend_from_slice(b"\r\n");
-        self.script.end_step(Stage::Mail);
+    /// Whether the output has credentials, which nobody is to write down.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        self.script.is_secret()
     }
 
-    /// The driver has written some of the body: the server is not stuck.
-    pub fn body_progress(&mut self, now: Instant) {
-        if self.phase == Phase::Body {
-            self.deadline = Some((deadline(now, self.config.timeouts.block), Reason::BodyBlock));
-        }
+    /// Whether the driver is in the middle of a body.
+    #[must_use]
+    pub const fn wants_body(&self) -> bool {
+        matches!(self.sending, Sending::Body | Sending::Chunks | Sending::Chunk { .. })
     }
 
-    /// The driver has written all of the body.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiMisuse`] if no body was wanted.
-    pub fn body_finished(&mut self, now: Instant, end: BodyEnd) -> Result<(), ApiMisuse> {
-        if self.phase != Phase::Body {
-            return Err(ApiMisuse("body_finished without BodyWanted"));
-        }
-        let wire: &[u8] = match end {
-            BodyEnd::Dot => b".\r\n",
-            BodyEnd::CrlfDot => b"\r\n.\r\n",
-            BodyEnd::Included => b"",
-        };
-        self.end_included = end == BodyEnd::Included;
-        self.send_end(now, wire);
-        Ok(())
-    }
-
-    fn send_end(&mut self, now: Instant, wire: &[u8]) {
-        self.script.wire_mut().extend_from_slice(wire);
-        if self.config.lmtp {
-            for (i, outcome) in (0..).zip(&self.recipients) {
-                if *outcome == RecipientOutcome::Pending {
-                    self.script.end_step(Stage::Delivery(i));
-                }
-            }
-        } else {
-            self.script.end_step(Stage::Body);
-        }
-        self.phase = Phase::Final;
-        self.await_reply(now);
+    /// The transaction that was begun last.
+    #[must_use]
+    pub const fn latest(&self) -> TransactionId {
+        TransactionId(self.transactions)
     }
 
     /// Ends the session by QUIT as soon as no transaction is open.
     pub fn quit(&mut self, now: Instant) {
         match self.phase {
-            Phase::Ready => self.start_quit(now, CloseReason::Quit),
+            Phase::Ready if self.open.is_empty() => self.start_quit(now, CloseReason::Quit),
             Phase::Quitting(_) | Phase::Closed => {}
-            Phase::Greeting | Phase::Hello | Phase::Envelope | Phase::Body | Phase::Final => self.quit_wanted = true,
+            _ => self.quit_wanted = true,
         }
+    }
+
+    /// Ends the session at once, without QUIT: the driver can't go on, since a body can't be read to its end, or nobody waits any more. Of a
+    /// message whose end was not written the server takes nothing (RFC 5321 §4.1.1.10); close the connection.
+    pub fn abandon(&mut self, _now: Instant) {
+        self.close(CloseReason::Abandoned);
     }
 
     /// The reply that the last [`Event::Reply`] told of. Gone with the next input.
@@ -317,120 +243,50 @@ impl Session {
         &self.capabilities
     }
 
-    /// What became of each recipient of the current or last transaction, in the order of the envelope.
+    /// The TLS that the session is inside of, if it is.
     #[must_use]
-    pub fn recipients(&self) -> &[RecipientOutcome] {
-        &self.recipients
+    pub const fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_ref()
     }
 
-    /// Nothing more can come of this transaction: end it, unless commands are under way that will be answered.
-    fn skip_or_await(&mut self, now: Instant) {
-        let pipelined = self.config.pipelining && self.capabilities.has(Extension::Pipelining);
-        if pipelined {
-            return self.await_reply(now);
-        }
-        self.script.cut();
-        self.finish(now);
+    /// Whether the server has said that an authentication succeeded.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        self.authenticated
     }
 
-    fn finish(&mut self, now: Instant) {
-        let outcome = Outcome::count(&self.recipients, self.last);
-        self.events.push(Event::Done(TransactionId(self.transaction), outcome));
-        self.rest(now);
+    /// Most recipients of one transaction: as the configuration says, and as the server does (RFC 9422, RCPTMAX).
+    #[must_use]
+    pub fn max_recipients(&self) -> usize {
+        let theirs = self.capabilities.limits().rcpt_max().and_then(|most| usize::try_from(most).ok());
+        self.config.max_recipients.min(theirs.unwrap_or(usize::MAX))
     }
 
-    /// No transaction is open any more.
-    fn rest(&mut self, now: Instant) {
-        self.phase = Phase::Ready;
-        self.deadline = Some((deadline(now, self.config.timeouts.idle), Reason::Idle));
-        if self.quit_wanted {
-            self.start_quit(now, CloseReason::Quit);
-        }
+    /// Most domains that the recipients of one transaction may have, if the server has told (RFC 9422, RCPTDOMAINMAX).
+    #[must_use]
+    pub fn max_domains(&self) -> Option<u32> {
+        self.capabilities.limits().rcpt_domain_max()
     }
 
-    fn start_quit(&mut self, now: Instant, reason: CloseReason) {
-        self.script.restart(false);
-        self.script.push(Stage::Quit, &Command::Quit);
-        self.phase = Phase::Quitting(reason);
-        self.await_reply(now);
+    /// Transactions that may still be begun over this connection, if the server has told (RFC 9422, MAILMAX).
+    #[must_use]
+    pub fn transactions_left(&self) -> Option<u64> {
+        self.capabilities.limits().mail_max().map(|most| u64::from(most).saturating_sub(self.transactions))
     }
 
-    fn refusal(&self, code: ReplyCode) -> RecipientOutcome {
-        RecipientOutcome::Refused { code, enhanced: self.reader.reply().and_then(|r| r.enhanced()) }
+    /// What became of each recipient of a transaction, in the order of its envelope: of one that is open, or of the last one that is over, until
+    /// the next is begun or over. Nothing for any other.
+    #[must_use]
+    pub fn recipients(&self, id: TransactionId) -> &[RecipientOutcome] {
+        let all = self.open.iter().chain([&self.over]);
+        all.into_iter().find(|transaction| transaction.id == id).map_or(&[], |found| &found.recipients)
     }
 
-    fn refuse_pending(&mut self, code: ReplyCode) {
-        let refusal = self.refusal(code);
-        self.recipients.iter_mut().filter(|r| **r == RecipientOutcome::Pending).for_each(|r| *r = refusal);
-    }
-
-    fn await_reply(&mut self, now: Instant) {
-        let Some(stage) = self.script.next() else {
-            return;
-        };
-        let timeouts = &self.config.timeouts;
-        let patience = match stage {
-            Stage::Greeting => timeouts.greeting,
-            Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::Rset => timeouts.ehlo,
-            Stage::Mail => timeouts.mail,
-            Stage::Rcpt(_) => timeouts.rcpt,
-            Stage::Data => timeouts.data,
-            Stage::Body | Stage::Delivery(_) => timeouts.end_of_data,
-            Stage::Quit => timeouts.quit,
-        };
-        self.deadline = Some((deadline(now, patience), Reason::Reply(stage)));
-    }
-
-    fn close(&mut self, reason: CloseReason) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        if matches!(self.phase, Phase::Envelope | Phase::Body | Phase::Final) {
-            // What was not handed to the connection, the server cannot have.
-            let end_written = self.phase == Phase::Final && (self.end_included || self.script.output().is_empty());
-            let lost = if end_written && self.taken > 0 { RecipientOutcome::Unknown } else { RecipientOutcome::Unsent };
-            self.recipients.iter_mut().filter(|r| **r == RecipientOutcome::Pending).for_each(|r| *r = lost);
-            let outcome = Outcome::count(&self.recipients, self.last);
-            self.events.push(Event::Done(TransactionId(self.transaction), outcome));
-        }
-        self.phase = Phase::Closed;
-        self.deadline = None;
-        self.events.push(Event::Closed(reason));
-    }
-}
-
-/// The events that one call can cause: a reply, what it decides, and the end.
-#[derive(Clone, Debug, Default)]
-struct Queue {
-    events: [Option<Event>; 4],
-    first: usize,
-    length: usize,
-}
-
-impl Queue {
-    fn push(&mut self, event: Event) {
-        // Each input is handled only once the queue is empty, and causes three events at the most; EOF or a deadline two more.
-        debug_assert!(self.length < self.events.len(), "a call causes few events");
-        self.events[(self.first + self.length) % 4] = Some(event);
-        self.length = (self.length + 1).min(4);
-    }
-
-    fn pop(&mut self) -> Option<Event> {
-        let event = self.events[self.first].take()?;
-        self.first = (self.first + 1) % 4;
-        self.length -= 1;
-        Some(event)
-    }
-}
-
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
+    fn offer(&self) -> Offer<'_> {
+        Offer {
+            config: &self.config,
+            capabilities: &self.capabilities,
+            verified: self.tls.is_some_and(|tls| tls.verified),
         }
     }
 }

@@ -44,19 +44,19 @@ fn ready(now: Instant) -> Session {
 
 fn transaction(session: &mut Session, now: Instant, piece: usize) {
     let from = ReversePath::parse_prefix(SENDER).expect("a reverse-path").0;
-    let to = RECIPIENTS.map(|to| ForwardPath::parse_prefix(to).expect("a forward-path").0);
+    let to = RECIPIENTS.map(|to| ForwardPath::parse_prefix(to).expect("a forward-path").0.into());
     let envelope = Envelope::new(from, &to).with_size(1234).with_body(BodyType::EightBitMime);
-    session.begin(now, &envelope).expect("the session is ready");
+    let id = session.begin(now, &envelope).expect("the session is ready");
     write(session, now);
     let replies =
         b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n550-5.1.1 we have nobody\r\n550 5.1.1 of that name\r\n250 ok\r\n354 go\r\n";
-    assert!(matches!(feed(session, now, replies, piece), Some(Event::BodyWanted(_))));
+    assert!(matches!(feed(session, now, replies, piece), Some(Event::BodyWanted(..))));
     session.body_progress(now);
     session.body_finished(now, BodyEnd::Dot).expect("a body was wanted");
     write(session, now);
     let done = feed(session, now, b"250 2.0.0 queued as 0123456789\r\n", piece);
     assert!(matches!(done, Some(Event::Done(_, outcome)) if outcome.accepted == 2 && outcome.refused == 1));
-    assert_eq!(session.recipients()[2], RecipientOutcome::Accepted);
+    assert_eq!(session.recipients(id)[2], RecipientOutcome::Accepted);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_failed_transaction_and_the_one_behind_it_allocate_nothing_once_one_was_made
     let mut session = ready(now);
     let mut round = || {
         let from = ReversePath::parse_prefix(SENDER).expect("a reverse-path").0;
-        let to = RECIPIENTS.map(|to| ForwardPath::parse_prefix(to).expect("a forward-path").0);
+        let to = RECIPIENTS.map(|to| ForwardPath::parse_prefix(to).expect("a forward-path").0.into());
         session.begin(now, &Envelope::new(from, &to)).expect("the session is ready");
         let reset = session.output().starts_with(b"RSET\r\n");
         write(&mut session, now);

@@ -53,7 +53,7 @@ macro_rules! files {
     };
 }
 
-files! { greeting hello lockstep flight extensions faults timeouts endings lmtp }
+files! { ahead auth chunking endings extensions faults flight greeting hello lmtp lockstep parameters starttls timeouts }
 
 /// The player itself: a wrong transcript must fail.
 mod the_player_notices {

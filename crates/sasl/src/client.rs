@@ -300,6 +300,15 @@ impl ClientExchange {
     /// It must not be believed: [`Error::ServerUnproven`] if a SCRAM server has not shown that it knows the password,
     /// [`Error::Unexpected`] if the exchange was not at its end.
     pub fn finish(self) -> Result<(), Error> {
+        self.is_complete()
+    }
+
+    /// The same for an exchange that is kept.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`finish`](Self::finish).
+    pub const fn is_complete(&self) -> Result<(), Error> {
         match self.state {
             State::Complete | State::BearerSent => Ok(()),
             State::ScramFirst(_) | State::ScramFinal(_) => Err(Error::ServerUnproven),

@@ -4,9 +4,7 @@
 //! [`auth`] lets clients log in. [`client::Client`] sends a message.
 //!
 //! ```
-//! use ehlo_tokio::client::Client;
-//! use ehlo_tokio::ehlo_client::Envelope;
-//! use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
+//! use ehlo_tokio::client::{Client, Envelope, Recipient};
 //! use ehlo_tokio::store::Memory;
 //! use ehlo_tokio::{AcceptAll, Server};
 //! use tokio::net::TcpListener;
@@ -20,11 +18,10 @@
 //! let server = Server::builder(AcceptAll(store.clone()));
 //! let server = tokio::spawn(server.serve(listener, async { stopped.await.unwrap_or(()) }));
 //!
-//! let (from, _) = ReversePath::parse_prefix(b"<ada@example.org>")?;
-//! let (to, _) = ForwardPath::parse_prefix(b"<bob@example.net>")?;
+//! let to = [Recipient::parse("bob@example.net")?];
 //! let mut client = Client::connect(address).await?;
-//! let outcome = client.send(&Envelope::new(from, &[to]), b"Subject: hi\r\n\r\nHello.\r\n").await?;
-//! assert_eq!(outcome.accepted, 1);
+//! let report = client.send(&Envelope::parse("ada@example.org", &to)?, b"Subject: hi\r\n\r\nHello.\r\n").await?;
+//! assert!(report.all_accepted());
 //! client.quit().await?;
 //!
 //! stop.send(()).ok();

@@ -210,12 +210,11 @@ pub struct Etrn<'a> {
 /// }
 /// # // One client comes, with a message for a mailbox that there is and one that there is not.
 /// # async fn visit(address: std::net::SocketAddr) {
-/// #     use ehlo_tokio::ehlo_client::Envelope;
-/// #     use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
-/// #     let to = [&b"<Ada@example.org>"[..], b"<eve@example.org>"].map(|path| ForwardPath::parse_prefix(path).unwrap().0);
+/// #     use ehlo_tokio::client::{Envelope, Recipient};
+/// #     let to = ["Ada@example.org", "eve@example.org"].map(|to| Recipient::parse(to).unwrap());
 /// #     let mut client = ehlo_tokio::client::Client::connect(address).await.unwrap();
-/// #     let outcome = client.send(&Envelope::new(ReversePath::Null, &to), b"Subject: hi\r\n\r\nHello.\r\n").await.unwrap();
-/// #     assert_eq!((outcome.accepted, outcome.refused), (1, 1));
+/// #     let report = client.send(&Envelope::parse("", &to).unwrap(), b"Subject: hi\r\n\r\nHello.\r\n").await.unwrap();
+/// #     assert_eq!(report.accepted(), 1);
 /// #     client.quit().await.unwrap();
 /// # }
 /// ```

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use common::{start, start_memory, within};
 use ehlo_tokio::client::{Client, SendError};
-use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
-use ehlo_tokio::ehlo_client::{BeginError, Envelope, RecipientOutcome};
+use ehlo_tokio::ehlo_client::codec::ReversePath;
+use ehlo_tokio::ehlo_client::{BeginError, Envelope, Fate, Recipient, RecipientOutcome};
 use ehlo_tokio::ehlo_server::Config;
 use ehlo_tokio::ehlo_server::codec::{Priority, Reply};
 use ehlo_tokio::store::{Memory, MemorySink, Store};
@@ -105,26 +105,20 @@ async fn the_client_tells_what_became_of_each_recipient() {
         let (from, _) = ReversePath::parse_prefix(b"<ada@client.example>").unwrap();
         let to: Vec<_> = ["<bob@mx.example>", "<later@mx.example>", "<never@mx.example>", "<forwarded@mx.example>"]
             .iter()
-            .map(|path| ForwardPath::parse_prefix(path.as_bytes()).unwrap().0)
+            .map(|path| Recipient::parse(path).unwrap())
             .collect();
-        let outcome =
-            client.send(&Envelope::new(from, &to), b"Subject: x\r\n\r\n.\r\n..\r\nno line end").await.unwrap();
-        assert_eq!((outcome.accepted, outcome.refused), (2, 2));
-        assert!(matches!(
-            client.recipients(),
-            [
-                RecipientOutcome::Accepted,
-                RecipientOutcome::Refused { .. },
-                RecipientOutcome::Refused { .. },
-                RecipientOutcome::Accepted,
-            ]
-        ));
-        assert_eq!(store.messages()[0].body, b"Subject: x\r\n\r\n.\r\n..\r\nno line end\r\n");
+        let report = client.send(&Envelope::new(from, &to), b"Subject: x\r\n\r\n.\r\n..\r\nno line end").await.unwrap();
+        let told: Vec<String> = report.iter().map(|fate| fate.to_string()).collect();
+        assert!(told[0].starts_with("accepted: 250 2.0.0 "), "{}", told[0]);
+        assert_eq!(told[1..3], ["deferred: 450 4.2.1 Greylisted", "refused: 550 5.1.1 No such user"]);
+        assert_eq!(told[3], told[0]);
+        assert_eq!(report.accepted(), 2);
+        // By BDAT, as it is.
+        assert_eq!(store.messages()[0].body, b"Subject: x\r\n\r\n.\r\n..\r\nno line end");
         assert_eq!(store.messages()[0].to, ["bob@mx.example", "forwarded@mx.example"]);
         // The same connection takes the next message, and one larger than all buffers.
         let large = b"0123456789abcdef\r\n".repeat(500_000);
-        let outcome = client.send(&Envelope::new(from, &to[..1]), &large).await.unwrap();
-        assert_eq!(outcome.accepted, 1);
+        assert!(client.send(&Envelope::new(from, &to[..1]), &large).await.unwrap().all_accepted());
         assert!(store.take()[1].body == large);
         client.quit().await.unwrap();
         let summary = server.stop().await;
@@ -141,16 +135,27 @@ async fn a_message_that_cannot_be_sent_is_not_begun() {
         config.limits.message_size = 100_000;
         let server = start(Server::builder(AcceptAll(store.clone())).config(config)).await;
         let mut client = Client::connect(server.address).await.unwrap();
-        let (to, _) = ForwardPath::parse_prefix(b"<bob@mx.example>").unwrap();
-        let to = [to];
+        let to = [Recipient::parse("bob@mx.example").unwrap()];
         let envelope = Envelope::new(ReversePath::Null, &to);
         assert!(matches!(client.send(&envelope, b"a\nb\r\n").await, Err(SendError::LineEnding(_))));
-        let error = client.send(&envelope.with_size(100_001), b"").await.unwrap_err();
-        assert!(matches!(error, SendError::Begin(BeginError::TooLarge { limit: 100_000 })), "{error}");
+        let report = client.send(&envelope, &b"x\r\n".repeat(50_000)).await.unwrap();
+        assert_eq!(report.get(0), Some(Fate::Impossible(BeginError::TooLarge { limit: 100_000 })));
         // Without a declared size the server says so, after the end or in between.
-        let outcome = client.send(&envelope, &b"x\r\n".repeat(50_000)).await.unwrap();
-        assert_eq!((outcome.refused, outcome.code.unwrap().get()), (1, 552));
-        assert_eq!(client.send(&envelope, b"x\r\n").await.unwrap().accepted, 1);
+        assert!(client.begin(&envelope).await.unwrap().is_none());
+        let mut refused = None;
+        for _ in 0..50 {
+            if refused.is_none() {
+                refused = client.write(&b"x\r\n".repeat(1000)).await.unwrap();
+            }
+        }
+        let outcome = match refused {
+            Some(outcome) => outcome,
+            None => client.finish().await.unwrap(),
+        };
+        assert_eq!(outcome.refused, 1);
+        let [RecipientOutcome::Refused { code, .. }] = client.recipients() else { panic!("{:?}", client.recipients()) };
+        assert_eq!(code.get(), 552);
+        assert!(client.send(&envelope, b"x\r\n").await.unwrap().all_accepted());
         assert_eq!(store.messages().len(), 1);
     })
     .await;

@@ -28,7 +28,17 @@ const PLACES: &[Place] = &[
         outside: Some(&["base64ct", "hmac", "md-5", "pbkdf2", "sha1", "sha2", "stringprep", "subtle", "zeroize"]),
     },
     Place { package: "ehlo-server", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&[]) },
-    Place { package: "ehlo-client", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&[]) },
+    Place { package: "ehlo-client", inside: &["ehlo-codec", "ehlo-codes"], outside: Some(&["zeroize"]) },
+    Place {
+        package: "ehlo-driver",
+        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-sasl"],
+        outside: Some(&["ring", "rustls", "rustls-native-certs", "rustls-pki-types"]),
+    },
+    Place {
+        package: "ehlo-blocking",
+        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-driver", "ehlo-sasl"],
+        outside: Some(&["rustix", "socket2"]),
+    },
     Place {
         package: "ehlo-sim",
         inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-server"],
@@ -36,7 +46,7 @@ const PLACES: &[Place] = &[
     },
     Place {
         package: "ehlo-tokio",
-        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-sasl", "ehlo-server"],
+        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-driver", "ehlo-sasl", "ehlo-server"],
         outside: Some(&[
             "bytes",
             "memchr",
@@ -98,9 +108,11 @@ const PLACES: &[Place] = &[
 
 const ALL: &[&str] = &[
     "ehlo",
+    "ehlo-blocking",
     "ehlo-client",
     "ehlo-codec",
     "ehlo-codes",
+    "ehlo-driver",
     "ehlo-load",
     "ehlo-policy",
     "ehlo-sasl",

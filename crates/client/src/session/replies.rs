@@ -1,10 +1,10 @@
 //! What each reply means.
 
+use super::transaction::Sending;
 use super::{Phase, Session};
-use crate::config::deadline;
-use crate::envelope::RecipientOutcome;
-use crate::event::{CloseReason, Event, Misbehaviour, Reason, Stage, TransactionId};
-use ehlo_codec::{Capabilities, Command, ReplyClass, ReplyCode};
+use crate::event::{CloseReason, Event, Misbehaviour, Stage, Transfer};
+use crate::outcome::RecipientOutcome;
+use ehlo_codec::{ReplyClass, ReplyCode};
 use std::time::Instant;
 
 impl Session {
@@ -18,16 +18,18 @@ impl Session {
         };
         self.events.push(Event::Reply(stage, code));
         self.script.answer();
-        self.last = Some(code);
-        let class = code.class();
+        if let Some(transaction) = self.open.front_mut() {
+            transaction.last = Some(code);
+        }
         // RFC 5321 §3.8: 421 may answer any command, and the server closes behind it.
         if code == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.phase, Phase::Quitting(_)) {
             self.refuse_pending(code);
             return self.close(CloseReason::ServiceNotAvailable);
         }
+        let class = code.class();
         let in_place = match stage {
             Stage::Data => class != ReplyClass::Completion,
-            Stage::Quit => true,
+            Stage::Auth | Stage::Quit => true,
             _ => class != ReplyClass::Intermediate,
         };
         if !in_place {
@@ -35,119 +37,140 @@ impl Session {
         }
         let taken = code.is_positive();
         match stage {
-            Stage::Ehlo | Stage::Helo | Stage::Lhlo => self.on_hello(now, stage, code),
             Stage::Greeting => {}
+            Stage::Ehlo | Stage::Helo | Stage::Lhlo => self.on_hello(now, stage, code),
+            Stage::StartTls => self.on_starttls(now, code),
+            Stage::Auth => {
+                if let Phase::Auth(exchange) = self.phase {
+                    self.on_auth(now, exchange, code);
+                }
+            }
             Stage::Rset if !taken => self.close(CloseReason::Refused(code)),
             Stage::Rset => {
                 self.dirty = false;
                 self.await_reply(now);
             }
-            Stage::Mail => {
-                self.sender_taken = taken;
-                self.dirty |= taken;
-                if taken {
-                    return self.await_reply(now);
-                }
-                self.refuse_pending(code);
-                self.skip_or_await(now);
-            }
-            Stage::Rcpt(i) => {
-                if self.sender_taken {
-                    if taken {
-                        self.taken += 1;
-                    } else {
-                        self.recipients[i as usize] = self.refusal(code);
-                    }
-                }
-                let last = self.script.next() == Some(Stage::Data);
-                if last && self.taken == 0 { self.skip_or_await(now) } else { self.await_reply(now) }
-            }
-            Stage::Data if !taken => {
-                self.refuse_pending(code);
-                self.finish(now);
-            }
-            // RFC 2033 §4.2: under LMTP it must not, and there would be no reply to an end of data.
-            Stage::Data if self.taken == 0 && self.config.lmtp => {
-                self.close(CloseReason::PeerMisbehaved(Misbehaviour::OutOfPlace(stage, code)));
-            }
-            // RFC 2920 §3.1: a server may answer 354 although it took no recipient. It gets the empty message, never the body.
-            Stage::Data if self.taken == 0 => self.send_end(now, b".\r\n"),
-            Stage::Data => {
-                self.phase = Phase::Body;
-                self.deadline = Some((deadline(now, self.config.timeouts.block), Reason::BodyBlock));
-                self.events.push(Event::BodyWanted(TransactionId(self.transaction)));
-            }
-            Stage::Body => {
-                // Taken or refused, the envelope is gone (RFC 5321 §4.1.1.4).
-                self.dirty = false;
-                if taken {
-                    self.recipients
-                        .iter_mut()
-                        .filter(|r| **r == RecipientOutcome::Pending)
-                        .for_each(|r| *r = RecipientOutcome::Accepted);
-                } else {
-                    self.refuse_pending(code);
-                }
-                self.finish(now);
-            }
+            Stage::Mail => self.on_mail(now, code),
+            Stage::Rcpt(i) => self.on_rcpt(now, i as usize, code),
+            Stage::Data => self.on_data(now, code),
+            Stage::Chunk if taken => self.await_reply(now),
+            Stage::Chunk => self.on_chunk_refused(now, code),
+            Stage::Body => self.on_body(now, code),
             Stage::Delivery(i) => {
-                self.recipients[i as usize] = if taken { RecipientOutcome::Accepted } else { self.refusal(code) };
-                if self.script.next().is_some() {
+                let outcome = if taken { RecipientOutcome::Accepted } else { self.refusal(code) };
+                self.set(i as usize, outcome);
+                if matches!(self.script.next(), Some(Stage::Delivery(next)) if next > i) {
                     return self.await_reply(now);
                 }
                 self.dirty = false;
                 self.finish(now);
             }
             Stage::Quit => {
-                let Phase::Quitting(reason) = self.phase else {
-                    return;
-                };
-                self.close(reason);
+                if let Phase::Quitting(reason) = self.phase {
+                    self.close(reason);
+                }
             }
         }
     }
 
-    fn on_greeting(&mut self, now: Instant, code: ReplyCode) {
-        match code.class() {
-            ReplyClass::Completion if self.config.lmtp => self.hello(now, Stage::Lhlo),
-            ReplyClass::Completion => self.hello(now, Stage::Ehlo),
-            _ if code == ReplyCode::SERVICE_NOT_AVAILABLE => self.close(CloseReason::ServiceNotAvailable),
-            // RFC 5321 §3.1: behind a 554 the server waits for QUIT.
-            ReplyClass::TransientFailure | ReplyClass::PermanentFailure => {
-                self.start_quit(now, CloseReason::Refused(code))
-            }
-            _ => self.close(CloseReason::PeerMisbehaved(Misbehaviour::OutOfPlace(Stage::Greeting, code))),
+    fn set(&mut self, i: usize, outcome: RecipientOutcome) {
+        if let Some(one) = self.open.front_mut().and_then(|transaction| transaction.recipients.get_mut(i)) {
+            *one = outcome;
         }
     }
 
-    fn hello(&mut self, now: Instant, stage: Stage) {
-        self.script.restart(false);
-        let id = self.config.client_id();
-        let command = match stage {
-            Stage::Helo => Command::Helo(id),
-            Stage::Lhlo => Command::Lhlo(id),
-            _ => Command::Ehlo(id),
-        };
-        self.script.push(stage, &command);
-        self.phase = Phase::Hello;
-        self.await_reply(now);
+    fn on_mail(&mut self, now: Instant, code: ReplyCode) {
+        let taken = code.is_positive();
+        self.dirty |= taken;
+        if let Some(transaction) = self.open.front_mut() {
+            transaction.sender_taken = taken;
+        }
+        if taken {
+            return self.await_reply(now);
+        }
+        self.refuse_pending(code);
+        self.skip_or_await(now);
     }
 
-    fn on_hello(&mut self, now: Instant, stage: Stage, code: ReplyCode) {
-        if code.is_positive() {
-            if stage != Stage::Helo
-                && let Some(reply) = self.reader.reply()
-            {
-                self.capabilities = Capabilities::from_reply(&reply);
+    fn on_rcpt(&mut self, now: Instant, i: usize, code: ReplyCode) {
+        let refusal = self.refusal(code);
+        let Some(transaction) = self.open.front_mut() else { return };
+        if transaction.sender_taken {
+            if code.is_positive() {
+                transaction.taken += 1;
+            } else if let Some(one) = transaction.recipients.get_mut(i) {
+                *one = refusal;
             }
-            self.events.push(Event::Ready);
-            return self.rest(now);
         }
-        // RFC 5321 §3.2: a server that does not know EHLO is asked with HELO.
-        if stage == Stage::Ehlo && (code == ReplyCode::SYNTAX_ERROR || code == ReplyCode::NOT_IMPLEMENTED) {
-            return self.hello(now, Stage::Helo);
+        let last = i + 1 == transaction.recipients.len();
+        let (taken, chunked) = (transaction.taken, transaction.chunked);
+        let waits = self.open.len() == 1 && self.sending == Sending::Envelope;
+        match (last, taken) {
+            (true, 0) if chunked && waits => self.finish(now),
+            (true, 0) => self.skip_or_await(now),
+            (true, _) if chunked && waits => {
+                self.await_reply(now);
+                self.want_chunks(now);
+            }
+            _ => self.await_reply(now),
         }
-        self.start_quit(now, CloseReason::Refused(code));
+    }
+
+    /// Nothing more can come of this transaction: end it, unless commands are under way that will be answered.
+    fn skip_or_await(&mut self, now: Instant) {
+        if self.offer().pipelining() {
+            return self.await_reply(now);
+        }
+        self.script.cut();
+        self.finish(now);
+    }
+
+    fn on_data(&mut self, now: Instant, code: ReplyCode) {
+        if code.class() != ReplyClass::Intermediate {
+            self.refuse_pending(code);
+            return self.finish(now);
+        }
+        let Some((id, taken)) = self.open.front().map(|transaction| (transaction.id, transaction.taken)) else { return };
+        if taken > 0 {
+            self.await_reply(now);
+            self.want_body(now, id, Transfer::Dots);
+        } else if self.config.lmtp {
+            // RFC 2033 §4.2: under LMTP it must not, and there would be no reply to an end of data.
+            self.close(CloseReason::PeerMisbehaved(Misbehaviour::OutOfPlace(Stage::Data, code)));
+        } else {
+            // RFC 2920 §3.1: a server may answer 354 although it took no recipient. It gets the empty message, never the body.
+            self.reply_by = None;
+            self.send_end(now, b".\r\n");
+        }
+    }
+
+    /// No more chunks (RFC 3030 §2): those that are under way are answered, and RSET comes before the next transaction.
+    fn on_chunk_refused(&mut self, now: Instant, code: ReplyCode) {
+        self.refuse_pending(code);
+        if matches!(self.sending, Sending::Chunk { .. }) {
+            // The server would take what is left of the chunk, and the driver could write it; but there is no need to.
+            return self.close(closed_by(code));
+        }
+        self.sending = Sending::Nothing;
+        self.block_by = None;
+        if matches!(self.script.next(), Some(Stage::Chunk | Stage::Body)) {
+            self.await_reply(now);
+        } else {
+            self.finish(now);
+        }
+    }
+
+    fn on_body(&mut self, now: Instant, code: ReplyCode) {
+        let Some(transaction) = self.open.front() else { return };
+        let (taken, chunked) = (transaction.taken > 0, transaction.chunked);
+        // Refused or taken, the envelope is gone (RFC 5321 §4.1.1.4). What a refused chunk leaves behind is not said (RFC 3030 §2).
+        self.dirty &= chunked && !(taken && code.is_positive());
+        if !code.is_positive() {
+            self.refuse_pending(code);
+        } else if let Some(transaction) = self.open.front_mut().filter(|_| taken) {
+            transaction.settle(RecipientOutcome::Accepted);
+        }
+        self.finish(now);
     }
 
     /// A reply came though no command waits for one.
@@ -156,21 +179,23 @@ impl Session {
             return self.close(reason);
         }
         let failure = matches!(code.class(), ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
-        if matches!(self.phase, Phase::Body | Phase::Final) && failure {
+        let answered = matches!(self.script.next(), None | Some(Stage::Body | Stage::Delivery(_)));
+        if failure && answered && self.open.len() == 1 && self.sending != Sending::Envelope {
             // The server gave up before it had the end of the body: refused, and nothing can be said to it but the rest of the body.
             self.events.push(Event::Reply(Stage::Body, code));
-            self.last = Some(code);
+            if let Some(transaction) = self.open.front_mut() {
+                transaction.last = Some(code);
+            }
             self.refuse_pending(code);
-            let reason = if code == ReplyCode::SERVICE_NOT_AVAILABLE {
-                CloseReason::ServiceNotAvailable
-            } else {
-                CloseReason::Refused(code)
-            };
-            return self.close(reason);
+            return self.close(closed_by(code));
         }
         if code == ReplyCode::SERVICE_NOT_AVAILABLE {
             return self.close(CloseReason::ServiceNotAvailable);
         }
         self.close(CloseReason::PeerMisbehaved(Misbehaviour::Unsolicited(code)));
     }
+}
+
+fn closed_by(code: ReplyCode) -> CloseReason {
+    if code == ReplyCode::SERVICE_NOT_AVAILABLE { CloseReason::ServiceNotAvailable } else { CloseReason::Refused(code) }
 }

@@ -1,7 +1,7 @@
 //! Reads transcripts.
 
 use ehlo_client::codec::{BodyType, ReplyLimits};
-use ehlo_client::{BodyEnd, Config};
+use ehlo_client::{BodyEnd, Config, StartTls};
 use std::time::Duration;
 
 /// One transcript: what is done to a session, and what it must do.
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Scenario {
     pub(crate) title: String,
     pub(crate) config: Config,
+    /// Several transactions may be open.
+    pub(crate) ahead: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -34,6 +36,15 @@ pub(crate) enum Action {
         misuse: bool,
     },
     Progress,
+    /// A chunk of so many octets is begun, perhaps the last one.
+    Chunk(u64, bool),
+    ChunkFinished,
+    /// A TLS handshake was made, with a server that was verified or not; or it failed.
+    Tls(Option<bool>),
+    Auth(String, Option<Vec<u8>>),
+    Respond(Vec<u8>),
+    Cancel,
+    Abandon,
     Quit,
     Eof,
     After(Duration),
@@ -44,7 +55,10 @@ pub(crate) enum Action {
 #[derive(Clone, Debug)]
 pub(crate) struct Begin {
     pub(crate) from: String,
-    pub(crate) to: Vec<String>,
+    /// Each with its parameters.
+    pub(crate) to: Vec<(String, String)>,
+    /// Further parameters of MAIL.
+    pub(crate) params: String,
     pub(crate) size: Option<u64>,
     pub(crate) body: BodyType,
     pub(crate) utf8: bool,
@@ -76,6 +90,7 @@ pub(crate) fn read(text: &str) -> Vec<Scenario> {
             scenarios.push(Scenario {
                 title: format!("{number}: {title}"),
                 config: Config::new("client.example").expect("a domain"),
+                ahead: false,
                 steps: vec![Step { line: number, action: Action::Start, expected: Expected::default() }],
             });
             continue;
@@ -110,6 +125,24 @@ impl Scenario {
                 };
                 Action::Body { end: body_end(end)?, misuse }
             }
+            "chunk" if rest == "finished" => Action::ChunkFinished,
+            "chunk" => {
+                let (octets, last) = rest.split_once(' ').map_or((rest, false), |(octets, word)| (octets, word == "last"));
+                Action::Chunk(octets.parse().map_err(|_| "a number of octets is wanted")?, last)
+            }
+            "tls" => Action::Tls(match rest {
+                "verified" => Some(true),
+                "unverified" => Some(false),
+                "failed" => None,
+                _ => return Err("tls is verified, unverified or failed".into()),
+            }),
+            "auth" => match rest.split_once(' ') {
+                Some((mechanism, initial)) => Action::Auth(mechanism.to_owned(), Some(unescape(initial)?)),
+                None => Action::Auth(rest.to_owned(), None),
+            },
+            "respond" => Action::Respond(unescape(rest)?),
+            "cancel" => Action::Cancel,
+            "abandon" => Action::Abandon,
             "progress" => Action::Progress,
             "quit" => Action::Quit,
             "eof" => Action::Eof,
@@ -163,6 +196,19 @@ impl Scenario {
                 "name" => config = Config::new(value).map_err(|fault| fault.to_string())?,
                 "lmtp" => config = config.lmtp(value == "on"),
                 "pipelining" => config = config.pipelining(value == "on"),
+                "chunking" => config = config.chunking(value == "on"),
+                "fuse" => config = config.fuse(number()? as u64),
+                "ahead" => {
+                    config = config.ahead(number()?);
+                    self.ahead = true;
+                }
+                "starttls" => {
+                    config = config.starttls(match value {
+                        "required" => StartTls::Required,
+                        "opportunistic" => StartTls::Opportunistic,
+                        _ => StartTls::Off,
+                    });
+                }
                 "recipients" => config = config.max_recipients(number()?),
                 "line" => limits.line = number()?,
                 "lines" => limits.lines = number()?,
@@ -248,7 +294,7 @@ fn begin(rest: &str) -> Result<Begin, String> {
         None => (rest, None),
     };
     let mut begin =
-        Begin { from: String::new(), to: Vec::new(), size: None, body: BodyType::SevenBit, utf8: false, error };
+        Begin { from: String::new(), to: Vec::new(), params: String::new(), size: None, body: BodyType::SevenBit, utf8: false, error };
     for (i, word) in call.split(' ').enumerate() {
         if let Some(size) = word.strip_prefix("SIZE=") {
             begin.size = Some(size.parse().map_err(|_| "SIZE is a number")?);
@@ -258,8 +304,15 @@ fn begin(rest: &str) -> Result<Begin, String> {
             begin.utf8 = true;
         } else if i == 0 {
             begin.from = word.to_owned();
+        } else if word.starts_with('<') {
+            let end = word.rfind('>').map_or(word.len(), |at| at + 1);
+            let (path, params) = word.split_at(end);
+            begin.to.push((path.to_owned(), params.trim_start_matches('|').replace('|', " ")));
         } else {
-            begin.to.push(word.to_owned());
+            if !begin.params.is_empty() {
+                begin.params.push(' ');
+            }
+            begin.params.push_str(word);
         }
     }
     Ok(begin)

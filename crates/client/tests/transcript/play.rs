@@ -2,8 +2,8 @@
 
 use super::parse::{Action, Begin, Scenario, Step};
 use crate::clock::epoch;
-use ehlo_client::codec::{ForwardPath, ReversePath};
-use ehlo_client::{Envelope, Event, RecipientOutcome, Session, TransactionId};
+use ehlo_client::codec::{ForwardPath, MailParams, RcptParams, ReversePath};
+use ehlo_client::{Envelope, Event, Recipient, RecipientOutcome, Session, TlsInfo, TransactionId, Transfer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ pub(crate) fn play(file: &str, scenario: &Scenario, cut: Cut) -> usize {
         session: Session::new(now, Arc::new(scenario.config.clone())),
         now,
         transaction: None,
+        ahead: scenario.ahead,
+        done: None,
         said: 0,
         cut,
         events: Vec::new(),
@@ -46,6 +48,9 @@ struct Player {
     session: Session,
     now: Instant,
     transaction: Option<TransactionId>,
+    /// Several transactions may be open, and the last one that is over.
+    ahead: bool,
+    done: Option<TransactionId>,
     said: usize,
     cut: Cut,
     events: Vec<String>,
@@ -63,6 +68,19 @@ impl Player {
                 let result = self.session.body_finished(self.now, *end);
                 assert_eq!(result.is_err(), *misuse, "{}: {result:?}", self.at());
             }
+            Action::Chunk(octets, last) => self.session.chunk(self.now, *octets, *last).expect("a chunk is wanted"),
+            Action::ChunkFinished => self.session.chunk_finished(self.now).expect("there is a chunk"),
+            Action::Tls(None) => self.session.tls_failed(self.now),
+            Action::Tls(Some(verified)) => {
+                let tls = TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256", *verified);
+                self.session.handle_tls(self.now, tls).expect("TLS can begin");
+            }
+            Action::Auth(mechanism, initial) => {
+                self.session.authenticate(self.now, mechanism, initial.as_deref()).expect("the session is ready");
+            }
+            Action::Respond(response) => self.session.respond(self.now, response).expect("there is a challenge"),
+            Action::Cancel => self.session.cancel_auth(self.now).expect("there is a challenge"),
+            Action::Abandon => self.session.abandon(self.now),
             Action::Progress => self.session.body_progress(self.now),
             Action::Quit => self.session.quit(self.now),
             Action::Eof => self.session.handle_eof(self.now),
@@ -106,11 +124,18 @@ impl Player {
     }
 
     fn begin(&mut self, begin: &Begin) {
-        let (from, rest) = ReversePath::parse_prefix(begin.from.as_bytes()).expect("a reverse-path");
+        let (from, rest) = ReversePath::parse_prefix_utf8(&begin.from).expect("a reverse-path");
         assert!(rest.is_empty(), "{}: {rest:?} behind the sender", self.at());
-        let to: Vec<ForwardPath<'_>> =
-            begin.to.iter().map(|to| ForwardPath::parse_prefix(to.as_bytes()).expect("a forward-path").0).collect();
+        let to: Vec<Recipient<'_>> = begin
+            .to
+            .iter()
+            .map(|(to, params)| Recipient {
+                to: ForwardPath::parse_prefix_utf8(to).expect("a forward-path").0,
+                params: RcptParams::parse(params).expect("parameters of RCPT"),
+            })
+            .collect();
         let mut envelope = Envelope::new(from, &to).with_body(begin.body).with_utf8(begin.utf8);
+        envelope = envelope.with_params(MailParams::parse(&begin.params).expect("parameters of MAIL"));
         if let Some(size) = begin.size {
             envelope = envelope.with_size(size);
         }
@@ -143,6 +168,7 @@ impl Player {
 
     fn note(&mut self, event: Event) {
         let current = |id: TransactionId| assert_eq!(Some(id), self.transaction, "{}: another transaction", self.at());
+        let ahead = self.ahead;
         let text = match event {
             Event::Reply(stage, code) => {
                 let reply = self.session.reply().expect("the reply that the event tells of");
@@ -151,12 +177,22 @@ impl Player {
                 format!("reply {stage:?} {code}")
             }
             Event::Ready => "ready".to_owned(),
-            Event::BodyWanted(id) => {
+            Event::BodyWanted(id, transfer) => {
                 current(id);
-                "body wanted".to_owned()
+                match transfer {
+                    Transfer::Dots => "body wanted".to_owned(),
+                    other => format!("body wanted {other:?}").to_lowercase(),
+                }
             }
+            Event::Challenge => format!("challenge {}", self.session.challenge().escape_ascii()),
+            Event::Auth(outcome) => format!("auth {outcome:?}"),
+            Event::TlsWanted => "tls wanted".to_owned(),
             Event::Done(id, outcome) => {
-                current(id);
+                if ahead {
+                    self.done = Some(id);
+                } else {
+                    current(id);
+                }
                 let mut text = "done:".to_owned();
                 for (count, what) in [
                     (outcome.accepted, "accepted"),
@@ -167,6 +203,9 @@ impl Player {
                     if count > 0 {
                         text += &format!(" {count} {what},");
                     }
+                }
+                if outcome.without_dsn {
+                    text += " without DSN,";
                 }
                 let code = outcome.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
                 format!("{text} code {code}")
@@ -198,7 +237,7 @@ impl Player {
         self.drain();
         assert!(self.events.is_empty(), "{}: sending caused {:?}", self.at(), self.events);
         if let Some(recipients) = &expected.recipients {
-            let got: Vec<String> = self.session.recipients().iter().map(recipient).collect();
+            let got: Vec<String> = self.session.recipients(self.done.or(self.transaction).unwrap_or_default()).iter().map(recipient).collect();
             assert_eq!(got.join(", "), *recipients, "{}: recipients", self.at());
         }
         let deadline = self.session.poll_timeout();

@@ -216,7 +216,7 @@ impl Conn {
                     cx.tally.pipelined |= self.pipelined;
                 }
             }
-            Event::BodyWanted(_) => {
+            Event::BodyWanted(..) => {
                 if let Some(message) = &mut self.message {
                     message.body = Body::Writing(0);
                 }

@@ -66,7 +66,7 @@ impl Conn {
     fn mid_transaction(&self) -> bool {
         let Link::Open { session, .. } = &self.link else { return false };
         self.mail_sent.is_some()
-            && session.recipients().iter().any(|r| {
+            && session.recipients(session.latest()).iter().any(|r| {
                 use ehlo_client::RecipientOutcome::{Pending, Unknown, Unsent};
                 matches!(r, Pending | Unknown | Unsent)
             })

@@ -16,7 +16,7 @@ mod worker;
 use crate::{Mode, Observer, Options, Results, RunError, system};
 use control::Control;
 use ehlo_client::codec::{ForwardPath, PathFault, ReversePath};
-use ehlo_client::{Config, Timeouts};
+use ehlo_client::{Config, Recipient, Timeouts};
 use mio::{Poll, Waker};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -138,6 +138,8 @@ impl Checked {
             return Err(RunError::option("timeouts", "must be above zero".to_owned()));
         }
         let timeouts = Timeouts {
+            tls: limits.command,
+            auth: limits.command,
             greeting: limits.greeting,
             ehlo: limits.command,
             mail: limits.command,
@@ -152,19 +154,21 @@ impl Checked {
             .map_err(|e| RunError::option("ehlo_name", format!("{:?}: {e}", options.ehlo_name)))?
             .pipelining(options.pipelining)
             .max_recipients(options.envelope.to.len())
+            // Messages are measured as DATA, the way that every server knows.
+            .chunking(false)
             .timeouts(timeouts);
         let path = |address: &String| format!("<{address}>");
         let to = options.envelope.to.iter().map(path).collect();
         Ok(Self { from: path(&options.envelope.from), to, config: Arc::new(config) })
     }
 
-    fn paths(&self) -> Result<(ReversePath<'_>, Vec<ForwardPath<'_>>), RunError> {
+    fn paths(&self) -> Result<(ReversePath<'_>, Vec<Recipient<'_>>), RunError> {
         let bad = |path: &str, why: &dyn std::fmt::Display| RunError::option("envelope", format!("{path}: {why}"));
         let from = whole(ReversePath::parse_prefix(self.from.as_bytes())).map_err(|e| bad(&self.from, &e))?;
         let to = self
             .to
             .iter()
-            .map(|path| whole(ForwardPath::parse_prefix(path.as_bytes())).map_err(|e| bad(path, &e)))
+            .map(|path| whole(ForwardPath::parse_prefix(path.as_bytes())).map(Recipient::from).map_err(|e| bad(path, &e)))
             .collect::<Result<_, _>>()?;
         Ok((from, to))
     }

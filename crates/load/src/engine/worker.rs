@@ -8,8 +8,8 @@ use super::tally::Tally;
 use super::timer::{Deadlines, Timer};
 use crate::latency::new_histogram;
 use crate::{Ended, Mode, Options};
-use ehlo_client::Config;
-use ehlo_client::codec::{ForwardPath, ReversePath};
+use ehlo_client::codec::ReversePath;
+use ehlo_client::{Config, Recipient};
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -41,7 +41,7 @@ pub(super) struct Setup<'a> {
     pub(super) address: SocketAddr,
     pub(super) threads: usize,
     pub(super) from: ReversePath<'a>,
-    pub(super) to: &'a [ForwardPath<'a>],
+    pub(super) to: &'a [Recipient<'a>],
     pub(super) config: Arc<Config>,
     pub(super) control: &'a Control,
     pub(super) origin: Instant,

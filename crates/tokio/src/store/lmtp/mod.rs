@@ -118,8 +118,9 @@ impl Lmtp {
     /// there is no connection wait.
     #[must_use]
     pub fn with(address: LmtpAddress, config: Config, connections: usize) -> Self {
-        // How many recipients there may be is this server's limit, and not the client's.
-        let config = Arc::new(config.lmtp(true).max_recipients(usize::MAX));
+        // How many recipients there may be is this server's limit, and not the client's; and how long a message is, a client's SIZE does not
+        // say well enough for BDAT.
+        let config = Arc::new(config.lmtp(true).chunking(false).max_recipients(usize::MAX));
         let connections = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
         let shared = Shared { address, connect_timeout: CONNECT_TIMEOUT, config, connections, names: Names::new() };
         Self { shared: Arc::new(shared) }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ehlo_client::codec::ReplyView;
-use ehlo_client::{BeginError, CloseReason, RecipientOutcome, Stage};
+use ehlo_client::{BeginError, BodyError, CloseReason, RecipientOutcome, Stage};
 use ehlo_server::codec::{EnhancedCode, Reply, ReplyClass, ReplyCode};
 
 use crate::client::{Observed, Observer, SendError};
@@ -120,14 +120,16 @@ pub(super) fn fates(recipients: &[RecipientOutcome], closed: Option<CloseReason>
 pub(super) fn failure(error: &SendError) -> Reply {
     match error {
         SendError::Connect(_) => UNREACHABLE,
-        SendError::Closed(CloseReason::Refused(_) | CloseReason::ServiceNotAvailable) => UNSERVED,
+        SendError::Closed(CloseReason::Refused(_) | CloseReason::ServiceNotAvailable) | SendError::Refused(..) => UNSERVED,
         SendError::Closed(CloseReason::PeerMisbehaved(_)) => CONFUSED,
         SendError::Closed(_) => LOST,
         SendError::Begin(BeginError::TooLarge { .. }) => TOO_LARGE,
         SendError::Begin(BeginError::BodyNotOffered) => NOT_8BIT,
         SendError::Begin(BeginError::Utf8NotOffered) => NOT_UTF8,
         SendError::Begin(_) => CONFUSED,
-        SendError::LineEnding(_) => LINE_ENDS,
+        SendError::LineEnding(_) | SendError::Body(BodyError::LineEnding(_), _) => LINE_ENDS,
+        SendError::Body(BodyError::NotSevenBit { .. }, _) => NOT_8BIT,
+        _ => CONFUSED,
     }
 }
 

@@ -29,18 +29,16 @@ use crate::sink::{BodySink, MessageContext, storage_reply};
 /// use ehlo_tokio::store::Memory;
 /// use ehlo_tokio::{AcceptAll, Server};
 /// use tokio::net::TcpListener;
-/// # use ehlo_tokio::client::{Client, SendError};
-/// # use ehlo_tokio::ehlo_client::Envelope;
-/// # use ehlo_tokio::ehlo_client::codec::{ForwardPath, ReversePath};
+/// # use ehlo_tokio::client::{Client, Envelope, Recipient};
 /// # use std::net::SocketAddr;
 ///
 /// // The program under test; any one that can be told where its mail server is.
 /// async fn invite(mail_server: SocketAddr, guest: &str) -> Result<(), Box<dyn std::error::Error>> {
 ///     // ...
-/// #   let to = format!("<{guest}>");
-/// #   let (from, to) = (ReversePath::parse_prefix(b"<party@example.org>")?.0, ForwardPath::parse_prefix(to.as_bytes())?.0);
+/// #   let to = [Recipient::parse(guest)?];
+/// #   let envelope = Envelope::parse("party@example.org", &to)?;
 /// #   let mut client = Client::connect(mail_server).await?;
-/// #   client.send(&Envelope::new(from, &[to]), b"Subject: You are invited\r\n\r\nCome at eight.\r\n").await?;
+/// #   client.send(&envelope, b"Subject: You are invited\r\n\r\nCome at eight.\r\n").await?;
 /// #   client.quit().await?;
 ///     Ok(())
 /// }

@@ -1,0 +1,445 @@
+//! How a message is sent, whatever moves the bytes.
+
+use std::collections::VecDeque;
+use std::io;
+
+use ehlo_client::codec::BodyType;
+use ehlo_client::{
+    BeginError, BodyError, CloseReason, Envelope, Event, Job, LineEndings, Next, Outcome, Prepared, Report, Stage,
+};
+
+use crate::error::SendError;
+use crate::link::Link;
+use crate::login::{Login, LoginError};
+use crate::wire::{Body, Bytes, Wire};
+
+/// A session over a connection that has greeted, or is about to.
+#[derive(Debug)]
+pub struct Conversation<W> {
+    link: Link,
+    wire: W,
+    /// What the server said when it refused the session.
+    words: Option<String>,
+}
+
+impl<W: Wire> Conversation<W> {
+    /// Takes the greeting, says EHLO, and makes TLS as the session's configuration wants it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the session ends there.
+    pub async fn begin(link: Link, wire: W) -> Result<Self, SendError> {
+        let mut conversation = Self { link, wire, words: None };
+        match conversation.until(|event| matches!(event, Event::Ready)).await {
+            Ok(_) => Ok(conversation),
+            Err(reason) => Err(conversation.ended(reason)),
+        }
+    }
+
+    fn ended(&mut self, reason: CloseReason) -> SendError {
+        match (reason, self.link.tls_error(), self.words.take()) {
+            (CloseReason::TlsFailed, Some(error), _) => SendError::Tls(error.to_owned()),
+            (CloseReason::Refused(_) | CloseReason::TlsNotAvailable(Some(_)) | CloseReason::ServiceNotAvailable, _, Some(words)) => {
+                SendError::Refused(reason, words)
+            }
+            _ => SendError::Closed(reason),
+        }
+    }
+
+    /// The link.
+    pub const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// The link, to do something with it.
+    pub const fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
+    /// Both, for a driver that has something of its own to do.
+    pub const fn parts_mut(&mut self) -> (&mut Link, &mut W) {
+        (&mut self.link, &mut self.wire)
+    }
+
+    /// What moves the bytes.
+    pub const fn wire(&self) -> &W {
+        &self.wire
+    }
+
+    /// Logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Login`] if it fails; the session goes on without, unless the server could not prove that it knows the password: then it is
+    /// ended.
+    pub async fn login(&mut self, login: &Login) -> Result<(), SendError> {
+        let (bindings, host) = (self.link.bindings(), self.link.host().to_owned());
+        let now = self.wire.now();
+        let mut exchange =
+            login.begin(self.link.session_mut(), now, bindings, Some(&host)).map_err(SendError::Login)?;
+        loop {
+            while let Some(event) = self.event() {
+                if let Event::Closed(reason) = event {
+                    return Err(self.ended(reason));
+                }
+                let now = self.wire.now();
+                match exchange.on_event(self.link.session_mut(), now, &event) {
+                    None => {}
+                    Some(Ok(())) => return Ok(()),
+                    Some(Err(error)) => {
+                        if matches!(error, LoginError::Exchange(_)) && self.link.session().is_authenticated() {
+                            // Somebody else may be answering.
+                            self.link.session_mut().abandon(now);
+                        }
+                        return Err(SendError::Login(error));
+                    }
+                }
+            }
+            self.wire.exchange(&mut self.link).await;
+        }
+    }
+
+    /// Sends a message to all recipients of its envelope, whose kind of body it has. Where it takes several transactions and the body can't be
+    /// rewound, those who are left stay unsent.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if nothing was begun, or the body can't be sent to its end.
+    pub async fn send(
+        &mut self,
+        envelope: Envelope<'_>,
+        body: &mut (impl Body + Send),
+        endings: LineEndings,
+    ) -> Result<Report, SendError> {
+        self.is_open()?;
+        let mut job = Job::new(envelope);
+        let mut again = false;
+        loop {
+            let now = self.wire.now();
+            match job.begin(self.link.session_mut(), now) {
+                Ok(Next::Begun(_)) => {}
+                Ok(Next::Over | Next::Elsewhere) => return Ok(job.into_report()),
+                // The session is over: so is the job.
+                Err(BeginError::NotReady) if self.link.closed().is_some() => return Ok(job.into_report()),
+                Err(error) => return Err(SendError::Begin(error)),
+            }
+            if again && !body.rewind().await.map_err(|error| self.abandon_read(error))? {
+                self.link.session_mut().abandon(now);
+                self.drain(&mut job);
+                return Ok(job.into_report());
+            }
+            again = true;
+            match self.transact(&mut job, body, endings).await {
+                Ok(()) => {}
+                Err(Failure::Body(error)) => return Err(SendError::Body(error, Box::new(self.give_up(job)))),
+                Err(Failure::Read(error)) => return Err(SendError::Read(error, Box::new(self.give_up(job)))),
+            }
+            if job.is_over() || self.link.closed().is_some() {
+                return Ok(job.into_report());
+            }
+        }
+    }
+
+    fn abandon_read(&mut self, error: io::Error) -> SendError {
+        let now = self.wire.now();
+        self.link.session_mut().abandon(now);
+        while self.event().is_some() {}
+        SendError::Read(error, Box::default())
+    }
+
+    fn give_up(&mut self, mut job: Job<'_>) -> Report {
+        let now = self.wire.now();
+        self.link.session_mut().abandon(now);
+        self.drain(&mut job);
+        job.into_report()
+    }
+
+    fn drain(&mut self, job: &mut Job<'_>) {
+        while let Some(event) = self.event() {
+            job.on_event(self.link.session(), &event);
+        }
+    }
+
+    /// Goes through the transaction that was begun.
+    async fn transact(
+        &mut self,
+        job: &mut Job<'_>,
+        body: &mut (impl Body + Send),
+        endings: LineEndings,
+    ) -> Result<(), Failure> {
+        let kind = job.envelope().body;
+        let mut read = false;
+        loop {
+            let mut over = false;
+            while let Some(event) = self.event() {
+                over |= job.on_event(self.link.session(), &event);
+                if let Event::BodyWanted(_, transfer) = event {
+                    self.link.begin_body(transfer, kind, job.envelope().size, endings);
+                    read = false;
+                }
+            }
+            if over || self.link.closed().is_some() {
+                return Ok(());
+            }
+            while self.link.wants_piece() && !read {
+                let piece = body.fill().await.map_err(Failure::Read)?;
+                let now = self.wire.now();
+                if piece.is_empty() {
+                    self.link.end_body(now).map_err(Failure::Body)?;
+                    read = true;
+                } else {
+                    let taken = self.link.put(now, piece).map_err(Failure::Body)?;
+                    body.consume(taken);
+                }
+            }
+            self.wire.exchange(&mut self.link).await;
+        }
+    }
+
+    /// Sends messages one behind the other, as many at a time as the session's configuration lets run ahead. `report` is called for
+    /// each when it is decided, with its number. Their bodies are prepared texts, or binary ones.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the session was over before. Messages that an ending session leaves are reported as unsent.
+    pub async fn send_all<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = (Envelope<'m>, &'m [u8])>,
+        mut report: impl FnMut(usize, Report),
+    ) -> Result<(), SendError> {
+        self.is_open()?;
+        let mut messages = messages.into_iter().enumerate();
+        let mut open: VecDeque<(usize, Job<'m>, &'m [u8])> = VecDeque::new();
+        let mut again: VecDeque<(usize, Job<'m>, &'m [u8])> = VecDeque::new();
+        let mut body: Option<Bytes<'m>> = None;
+        loop {
+            while let Some(event) = self.event() {
+                if let Event::BodyWanted(_, transfer) = event
+                    && let Some((_, job, text)) = open.back()
+                {
+                    self.link.begin_body(transfer, job.envelope().body, job.envelope().size, LineEndings::Refuse);
+                    body = Some(Bytes::new(text));
+                }
+                // Replies come in the order of the commands.
+                let over = open.front_mut().is_some_and(|(_, job, _)| job.on_event(self.link.session(), &event));
+                if over && let Some((number, job, text)) = open.pop_front() {
+                    if job.is_over() || self.link.closed().is_some() {
+                        report(number, job.into_report());
+                    } else {
+                        again.push_back((number, job, text));
+                    }
+                }
+            }
+            if self.link.closed().is_some() {
+                for (number, job, _) in open.into_iter().chain(again) {
+                    report(number, job.into_report());
+                }
+                messages.for_each(|(number, (envelope, _))| report(number, Job::new(envelope).into_report()));
+                return Ok(());
+            }
+            if let Some(text) = &mut body
+                && self.feed(text).await
+            {
+                body = None;
+            }
+            if body.is_none() && self.link.session().is_ready() {
+                let next = again
+                    .pop_front()
+                    .or_else(|| messages.next().map(|(number, (envelope, text))| (number, Job::new(envelope), text)));
+                if let Some((number, mut job, text)) = next {
+                    let now = self.wire.now();
+                    match job.begin(self.link.session_mut(), now) {
+                        Ok(Next::Begun(_)) => open.push_back((number, job, text)),
+                        Ok(Next::Over) => report(number, job.into_report()),
+                        // No more over this connection.
+                        Ok(Next::Elsewhere) | Err(_) => report(number, job.into_report()),
+                    }
+                    continue;
+                }
+                if open.is_empty() {
+                    return Ok(());
+                }
+            }
+            self.wire.exchange(&mut self.link).await;
+        }
+    }
+
+    /// Puts in what there is room for of a body in memory; true when all of it is in.
+    async fn feed(&mut self, text: &mut Bytes<'_>) -> bool {
+        let now = self.wire.now();
+        while self.link.wants_piece() {
+            // Neither can fail: it is in memory, and was looked through.
+            let Ok(piece) = text.fill().await else { return true };
+            if piece.is_empty() {
+                if self.link.end_body(now).is_err() {
+                    self.link.session_mut().abandon(now);
+                }
+                return true;
+            }
+            match self.link.put(now, piece) {
+                Ok(taken) => text.consume(taken),
+                Err(_) => {
+                    self.link.session_mut().abandon(now);
+                    return true;
+                }
+            }
+        }
+        !self.link.is_in_body()
+    }
+
+    /// Begins a message whose body comes by [`write`](Self::write). The outcome, if it is decided without one.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if nothing was begun.
+    pub async fn begin_message(&mut self, envelope: &Envelope<'_>) -> Result<Option<Outcome>, SendError> {
+        self.is_open()?;
+        let now = self.wire.now();
+        self.link.session_mut().begin(now, envelope).map_err(SendError::Begin)?;
+        match self.until(decisive).await.map_err(SendError::Closed)? {
+            Event::BodyWanted(_, transfer) => {
+                self.link.begin_body(transfer, envelope.body, envelope.size, LineEndings::Refuse);
+                Ok(None)
+            }
+            Event::Done(_, outcome) => Ok(Some(self.done(outcome))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if it can't be sent. The message can't be finished then; drop the connection.
+    pub async fn write(&mut self, mut piece: &[u8]) -> Result<Option<Outcome>, SendError> {
+        while !piece.is_empty() {
+            let now = self.wire.now();
+            let taken = self.link.put(now, piece).map_err(|error| SendError::Body(error, Box::default()))?;
+            piece = &piece[taken..];
+            if let Some(outcome) = self.flush().await {
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until there is room for more. The outcome, if the transaction ended meanwhile.
+    async fn flush(&mut self) -> Option<Outcome> {
+        loop {
+            while let Some(event) = self.event() {
+                if let Event::Done(_, outcome) = event {
+                    return Some(self.done(outcome));
+                }
+            }
+            if self.link.wants_piece() {
+                return None;
+            }
+            self.wire.exchange(&mut self.link).await;
+        }
+    }
+
+    /// Ends the body, and waits for what becomes of the message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the body can't end where it does, or there is no message.
+    pub async fn finish(&mut self) -> Result<Outcome, SendError> {
+        let now = self.wire.now();
+        self.link.end_body(now).map_err(|error| SendError::Body(error, Box::default()))?;
+        match self.until(decisive).await.map_err(SendError::Closed)? {
+            Event::Done(_, outcome) => Ok(self.done(outcome)),
+            _ => Err(SendError::Closed(CloseReason::Eof)),
+        }
+    }
+
+    /// The transaction is over. If the connection ended with it, that is known at once.
+    fn done(&mut self, outcome: Outcome) -> Outcome {
+        while self.event().is_some() {}
+        outcome
+    }
+
+    /// Says QUIT, and waits for the reply.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection ended another way. No message is affected by that.
+    pub async fn quit(&mut self) -> Result<(), SendError> {
+        let now = self.wire.now();
+        self.link.session_mut().quit(now);
+        match self.until(|_| false).await {
+            Ok(_) | Err(CloseReason::Quit) => Ok(()),
+            Err(reason) => Err(SendError::Closed(reason)),
+        }
+    }
+
+    /// Whether the session still stands. What came while nobody looked is taken note of, of the bytes that were read.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if not.
+    pub fn is_open(&mut self) -> Result<(), SendError> {
+        while self.event().is_some() {}
+        match self.link.closed() {
+            Some(reason) => Err(SendError::Closed(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Drives the session to an event of that kind, or to its end.
+    async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, CloseReason> {
+        loop {
+            while let Some(event) = self.event() {
+                if wanted(&event) {
+                    return Ok(event);
+                }
+            }
+            if let Some(reason) = self.link.closed() {
+                return Err(reason);
+            }
+            self.wire.exchange(&mut self.link).await;
+        }
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        let event = self.link.poll_event(self.wire.now());
+        if let Some(Event::Reply(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls, code)) = event
+            && !code.is_positive()
+        {
+            self.words = self.link.session().reply().map(|reply| reply.to_string());
+        }
+        event
+    }
+}
+
+enum Failure {
+    Body(BodyError),
+    Read(io::Error),
+}
+
+/// Whether an event ends the wait for the body to be wanted, or for the end of the transaction.
+fn decisive(event: &Event) -> bool {
+    matches!(event, Event::BodyWanted(..) | Event::Done(..))
+}
+
+/// A text in memory with its envelope: of the kind that it has, and as long as it is.
+///
+/// # Errors
+///
+/// [`SendError::LineEnding`] for a CR or LF that stands alone, unless it may be changed.
+pub fn prepare<'e, 'b>(
+    envelope: &Envelope<'e>,
+    text: &'b [u8],
+    endings: LineEndings,
+) -> Result<(Envelope<'e>, Prepared<'b>), SendError> {
+    let mut envelope = *envelope;
+    let prepared = if envelope.body == BodyType::BinaryMime {
+        Prepared { octets: text.into(), kind: BodyType::BinaryMime }
+    } else {
+        Prepared::text(text, endings).map_err(SendError::LineEnding)?
+    };
+    if envelope.body == BodyType::SevenBit {
+        envelope.body = prepared.kind;
+    }
+    envelope.size = Some(prepared.octets.len() as u64);
+    Ok((envelope, prepared))
+}
