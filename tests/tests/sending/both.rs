@@ -61,7 +61,11 @@ macro_rules! build {
 
 impl Driver {
     /// Connects; gives what was seen on the connection, too.
-    pub(crate) fn connect(self, address: SocketAddr, wanted: Wanted) -> (Result<Client, SendError>, Arc<Mutex<String>>) {
+    pub(crate) fn connect(
+        self,
+        address: SocketAddr,
+        wanted: Wanted,
+    ) -> (Result<Client, SendError>, Arc<Mutex<String>>) {
         let seen = Arc::new(Mutex::new(String::new()));
         let client = match self {
             Self::Tokio => {

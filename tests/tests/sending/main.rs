@@ -69,8 +69,8 @@ fn a_message_that_is_read_while_it_is_sent_arrives_as_it_was() {
             for no_pipelining in [false, true] {
                 for secure in [Secure::No, Secure::StartTls] {
                     let tls = world.tls(secure);
-                    let mut client =
-                        driver.connected(world.address, Wanted { tls, no_chunking, no_pipelining, ..Wanted::default() });
+                    let mut client = driver
+                        .connected(world.address, Wanted { tls, no_chunking, no_pipelining, ..Wanted::default() });
                     let envelope = Envelope::parse("ada@client.example", &to).unwrap();
                     for lines in [0, 3, 60_000] {
                         let text = text(lines);
@@ -101,10 +101,13 @@ fn what_can_not_be_sent_to_its_end_is_not_taken() {
             let wanted = || Wanted { no_chunking, ..Wanted::default() };
             // In memory it is found before anything is said.
             let mut client = driver.connected(world.address, wanted());
-            assert!(matches!(client.send(&envelope, b"a\nb\r\n"), Err(SendError::LineEnding(error)) if error.offset == 1));
+            assert!(
+                matches!(client.send(&envelope, b"a\nb\r\n"), Err(SendError::LineEnding(error)) if error.offset == 1)
+            );
             assert!(client.send(&envelope, b"a\r\n").unwrap().all_accepted());
             // Else in the middle, and the connection ends.
-            let error = client.send_read(&envelope, &[&b"x\r\n".repeat(50_000)[..], b"\n"].concat(), false).unwrap_err();
+            let error =
+                client.send_read(&envelope, &[&b"x\r\n".repeat(50_000)[..], b"\n"].concat(), false).unwrap_err();
             assert!(matches!(&error, SendError::Body(_, report) if report.get(0) == Some(Fate::Unsent)), "{error}");
             assert_eq!(client.closed(), Some(CloseReason::Abandoned));
             assert!(matches!(client.send(&envelope, b"a\r\n"), Err(SendError::Closed(CloseReason::Abandoned))));
@@ -209,7 +212,8 @@ fn each_mechanism_logs_in_and_no_secret_is_shown() {
             assert!(seen.contains(&format!("AUTH {mechanism}")) && seen.contains("235 "), "{seen}");
             assert!(!seen.contains(PASSWORD) && !seen.contains("Y29ycmVjd"), "{seen}");
             for line in seen.lines().filter(|line| !line.starts_with(|first: char| first.is_ascii_digit())) {
-                let known = ["EHLO", "STARTTLS", "AUTH", "QUIT", "****", "Tls"].iter().any(|word| line.starts_with(word));
+                let known =
+                    ["EHLO", "STARTTLS", "AUTH", "QUIT", "****", "Tls"].iter().any(|word| line.starts_with(word));
                 assert!(known, "{line}");
             }
 
@@ -236,7 +240,8 @@ fn each_mechanism_logs_in_and_no_secret_is_shown() {
 // C034, C081
 #[test]
 fn recipients_beyond_a_limit_get_a_transaction_of_their_own() {
-    let names: Vec<String> = (0..7).map(|number| format!("{}{number}@mx.example", if number == 2 { "never" } else { "b" })).collect();
+    let names: Vec<String> =
+        (0..7).map(|number| format!("{}{number}@mx.example", if number == 2 { "never" } else { "b" })).collect();
     let to: Vec<Recipient<'_>> = names.iter().map(|name| Recipient::parse(name).unwrap()).collect();
     for told in [true, false] {
         let world = World::start(Secure::No, |settings| {
@@ -248,7 +253,10 @@ fn recipients_beyond_a_limit_get_a_transaction_of_their_own() {
                 let mut client = driver.connected(world.address, Wanted { no_chunking, ..Wanted::default() });
                 let envelope = Envelope::parse("ada@client.example", &to).unwrap();
                 let report = client.send(&envelope, b"Subject: x\r\n\r\n").unwrap();
-                let what = format!("told: {told}, {driver:?}: {:?}", report.iter().map(|fate| fate.to_string()).collect::<Vec<_>>());
+                let what = format!(
+                    "told: {told}, {driver:?}: {:?}",
+                    report.iter().map(|fate| fate.to_string()).collect::<Vec<_>>()
+                );
                 assert_eq!(report.accepted(), 6, "{what}");
                 assert!(matches!(report.get(2), Some(Fate::Refused(reply)) if reply.code().get() == 550), "{what}");
                 let got: Vec<Vec<String>> = world.store.take().iter().map(|message| message.to.clone()).collect();
