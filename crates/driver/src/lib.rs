@@ -11,6 +11,7 @@ mod conversation;
 mod error;
 mod link;
 mod login;
+mod options;
 mod tls;
 mod wire;
 
@@ -20,5 +21,6 @@ pub use ehlo_sasl as sasl;
 pub use error::SendError;
 pub use link::{Link, Observed, Observer};
 pub use login::{Login, LoginError};
+pub use options::{CONNECT_TIMEOUT, Options, Tls, address_literal, host_of};
 pub use tls::{Trust, TrustBuilder, TrustError};
 pub use wire::{Body, Bytes, Wire, block_on};

@@ -35,6 +35,11 @@ const PLACES: &[Place] = &[
         outside: Some(&["ring", "rustls", "rustls-native-certs", "rustls-pki-types"]),
     },
     Place {
+        package: "ehlo-blocking",
+        inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-driver", "ehlo-sasl"],
+        outside: Some(&["rustix", "socket2"]),
+    },
+    Place {
         package: "ehlo-sim",
         inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-server"],
         outside: Some(&[]),
@@ -103,6 +108,7 @@ const PLACES: &[Place] = &[
 
 const ALL: &[&str] = &[
     "ehlo",
+    "ehlo-blocking",
     "ehlo-client",
     "ehlo-codec",
     "ehlo-codes",

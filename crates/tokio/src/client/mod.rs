@@ -21,7 +21,6 @@ mod socket;
 mod wire;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,15 +29,13 @@ use ehlo_driver::{Body, Bytes, Conversation, prepare};
 use tokio::net::ToSocketAddrs;
 
 pub use self::body::{Reader, SeekReader};
-pub use self::builder::{Builder, Tls};
+pub use self::builder::Builder;
 pub use self::socket::Socket;
 use self::wire::Tokio;
 pub use ehlo_client::{Envelope, Recipient, Report};
-pub use ehlo_driver::{Login, LoginError, Observed, Observer, SendError, Trust, TrustError};
-
-/// How long [`Client::connect`] tries. RFC 5321 §4.5.3.2 sets no time for it; the 5 minutes of its §4.5.3.2.1 are for the greeting, and
-/// begin when there is a connection.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+pub use ehlo_driver::{
+    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
+};
 
 /// A connection to a server that has greeted.
 pub struct Client {
@@ -52,19 +49,10 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The name for EHLO of a client that has no domain name: its address (RFC 5321 §4.1.4).
-#[must_use]
-pub fn address_literal(ip: IpAddr) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => format!("[{ip}]"),
-        IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
-    }
-}
-
 impl Client {
     /// What is not as usual: TLS, log in, the name for EHLO, timeouts, and what else there is.
     pub fn builder() -> Builder {
-        Builder::new()
+        Builder::default()
     }
 
     /// Connects within [`CONNECT_TIMEOUT`] and says EHLO with the [address](address_literal) of this end. The connection stays in clear.
