@@ -44,11 +44,18 @@ fn main() -> io::Result<()> {
     let (connections, messages) = (number(connections)?.max(1), number(messages)?);
     let text: Rc<[u8]> = message(number(octets)?).into();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let took = LocalSet::new().block_on(&runtime, run(way, address, connections, messages, text)).map_err(io::Error::other)?;
+    let took =
+        LocalSet::new().block_on(&runtime, run(way, address, connections, messages, text)).map_err(io::Error::other)?;
     writeln!(io::stdout(), "{messages} {took:.6}")
 }
 
-async fn run(way: Way, address: SocketAddr, connections: usize, messages: usize, text: Rc<[u8]>) -> Result<f64, SendError> {
+async fn run(
+    way: Way,
+    address: SocketAddr,
+    connections: usize,
+    messages: usize,
+    text: Rc<[u8]>,
+) -> Result<f64, SendError> {
     let mut tasks = Vec::new();
     for _ in 0..connections {
         let text = Rc::clone(&text);
@@ -92,7 +99,8 @@ async fn joined<T>(tasks: Vec<tokio::task::JoinHandle<Result<T, SendError>>>) ->
 async fn send(client: &mut Client, way: Way, count: usize, text: &[u8]) -> Result<(), SendError> {
     let refused = || SendError::Connect(io::Error::other("a message was not accepted"));
     let to = [Recipient::parse("bob@mx.example").map_err(|error| SendError::Connect(io::Error::other(error)))?];
-    let envelope = Envelope::parse("ada@client.example", &to).map_err(|error| SendError::Connect(io::Error::other(error)))?;
+    let envelope =
+        Envelope::parse("ada@client.example", &to).map_err(|error| SendError::Connect(io::Error::other(error)))?;
     if way.ahead {
         let messages = vec![(envelope, text); count];
         let mut accepted = 0;

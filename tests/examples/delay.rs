@@ -78,7 +78,11 @@ fn main() -> io::Result<()> {
         return Err(usage());
     }
     let mut proxy = Proxy::new(delay, targets)?;
-    let ports: Vec<_> = proxy.targets.iter().map(|(listener, _)| listener.local_addr().map(|at| at.port().to_string())).collect::<Result<_, _>>()?;
+    let ports: Vec<_> = proxy
+        .targets
+        .iter()
+        .map(|(listener, _)| listener.local_addr().map(|at| at.port().to_string()))
+        .collect::<Result<_, _>>()?;
     writeln!(io::stdout(), "{}", ports.join(" "))?;
     proxy.run()
 }
@@ -95,7 +99,15 @@ impl Proxy {
             poll.registry().register(&mut listener, Token(FIRST + i), Interest::READABLE)?;
             listeners.push((listener, target));
         }
-        Ok(Self { delay, poll, timer, targets: listeners, sides: Vec::new(), segments: VecDeque::new(), buffer: vec![0; READ] })
+        Ok(Self {
+            delay,
+            poll,
+            timer,
+            targets: listeners,
+            sides: Vec::new(),
+            segments: VecDeque::new(),
+            buffer: vec![0; READ],
+        })
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -137,7 +149,8 @@ impl Proxy {
                 Err(error) => return Err(error),
             };
             let far = TcpStream::connect(*target)?;
-            let free = (0..self.sides.len()).step_by(2).find(|i| self.sides[*i].is_none() && self.sides[*i + 1].is_none());
+            let free =
+                (0..self.sides.len()).step_by(2).find(|i| self.sides[*i].is_none() && self.sides[*i + 1].is_none());
             let at = free.unwrap_or(self.sides.len());
             if free.is_none() {
                 self.sides.extend([None, None]);
@@ -229,7 +242,10 @@ impl Proxy {
         let Some(first) = self.segments.front() else { return Ok(()) };
         // Nothing at all would disarm it.
         let left = first.due.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-        let spec = |time: Duration| Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
+        let spec = |time: Duration| Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        };
         let value = Itimerspec { it_interval: spec(Duration::ZERO), it_value: spec(left) };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &value)?;
         Ok(())

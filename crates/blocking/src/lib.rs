@@ -22,12 +22,13 @@ mod wire;
 
 use std::net::ToSocketAddrs;
 
-pub use ehlo_client::{Envelope, Fate, LineEndings, Recipient, Report, SavedReply};
 use ehlo_client::{CloseReason, TlsInfo};
-pub use ehlo_driver::{
-    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal, ehlo_client, sasl,
-};
+pub use ehlo_client::{Envelope, Fate, LineEndings, Recipient, Report, SavedReply};
 use ehlo_driver::{Body, Bytes, Conversation, block_on, prepare};
+pub use ehlo_driver::{
+    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
+    ehlo_client, sasl,
+};
 
 pub use self::body::{Reader, SeekReader};
 pub use self::builder::Builder;
@@ -103,7 +104,7 @@ impl Client {
     /// connection ended.
     pub fn send(&mut self, envelope: &Envelope<'_>, text: &[u8]) -> Result<Report, SendError> {
         let (envelope, prepared) = prepare(envelope, text, self.endings)?;
-        block_on(self.conversation.send(envelope, &mut Bytes::new(&prepared.octets), LineEndings::Refuse))
+        block_on(self.conversation.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse))
     }
 
     /// The same for a message that is read while it is sent, from a [`Reader`] or a [`SeekReader`]. Its kind is what the envelope says.

@@ -50,7 +50,8 @@ impl<'a> Prepared<'a> {
             (Ok(()), _) => Cow::Borrowed(octets),
             (Err(error), LineEndings::Refuse) => return Err(error),
             (Err(_), LineEndings::Normalize) => {
-                let (mut normalizer, mut whole) = (Normalizer::default(), Vec::with_capacity(octets.len() + octets.len() / 32));
+                let (mut normalizer, mut whole) =
+                    (Normalizer::default(), Vec::with_capacity(octets.len() + octets.len() / 32));
                 normalizer.next(octets, &mut whole);
                 Cow::Owned(whole)
             }
@@ -122,7 +123,9 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LineEnding(error) => error.fmt(f),
-            Self::Length { declared } => write!(f, "the message does not have the {declared} octets that its envelope says"),
+            Self::Length { declared } => {
+                write!(f, "the message does not have the {declared} octets that its envelope says")
+            }
             Self::NotSevenBit { offset } => {
                 write!(f, "byte {offset} of the message is above 127, and its envelope says that it is 7-bit")
             }
@@ -146,6 +149,8 @@ pub struct BodyWriter {
     normalizer: Normalizer,
     /// Puts dots in, or only checks.
     stuffer: Stuffer,
+    /// It was looked through before.
+    prepared: bool,
     scratch: Vec<u8>,
     wire: Vec<u8>,
     start: usize,
@@ -171,6 +176,7 @@ impl BodyWriter {
             endings,
             normalizer: Normalizer { after_cr: false },
             stuffer: Stuffer::new(),
+            prepared: false,
             scratch: Vec::new(),
             wire: Vec::new(),
             start: 0,
@@ -186,6 +192,18 @@ impl BodyWriter {
         let (mut wire, scratch) = (std::mem::take(&mut self.wire), std::mem::take(&mut self.scratch));
         wire.clear();
         *self = Self { wire, scratch, ..Self::new(transfer, kind, declared, endings) };
+    }
+
+    /// The body that begins was looked through as a whole, by [`Prepared::text`] or because a binary one may have anything in it, and is of the kind
+    /// that was said: only its length is looked at, and dots are put in where they are needed. For one whose line ends are
+    /// [refused](LineEndings::Refuse), not changed.
+    pub const fn trust(&mut self) {
+        self.prepared = true;
+    }
+
+    /// Whether the pieces go on as they come.
+    fn goes_as_it_is(&self) -> bool {
+        self.kind == BodyType::BinaryMime || (self.prepared && self.transfer != Transfer::Dots)
     }
 
     /// Whether another piece is wanted: there is room, and the end was not told.
@@ -204,12 +222,20 @@ impl BodyWriter {
             return Ok(0);
         }
         let piece = &input[..input.len().min(Self::ROOM - (self.wire.len() - self.start))];
+        // Looking at all of it is many times as fast as looking for the first.
         if self.kind == BodyType::SevenBit
+            && !self.prepared
+            && !piece.is_ascii()
             && let Some(at) = piece.iter().position(|byte| !byte.is_ascii())
         {
             return Err(BodyError::NotSevenBit { offset: self.octets + at as u64 });
         }
         self.octets += piece.len() as u64;
+        // A connection that never takes all of it would make it grow for ever. Half of it is moved at most, for as much that was sent.
+        if self.start >= Self::ROOM / 2 {
+            self.wire.drain(..self.start);
+            self.start = 0;
+        }
         match self.endings {
             LineEndings::Refuse => self.append(piece)?,
             LineEndings::Normalize => {
@@ -231,7 +257,7 @@ impl BodyWriter {
         if self.transfer == Transfer::Dots {
             return self.stuffer.stuff_into(piece, &mut self.wire).map_err(BodyError::LineEnding);
         }
-        if self.kind != BodyType::BinaryMime {
+        if !self.goes_as_it_is() {
             let mut rest = piece;
             loop {
                 let (used, stuffed) = self.stuffer.next(rest).map_err(BodyError::LineEnding)?;
@@ -251,7 +277,7 @@ impl BodyWriter {
     ///
     /// [`BodyError`] if it can't end here.
     pub fn end(&mut self) -> Result<(), BodyError> {
-        if self.kind != BodyType::BinaryMime {
+        if !self.goes_as_it_is() {
             self.stuffer.finish().map_err(BodyError::LineEnding)?;
         }
         match self.declared {

@@ -4,7 +4,10 @@ mod clock;
 
 use allocation_counter::measure;
 use ehlo_client::codec::{BodyType, ForwardPath, ReplyLimits, ReversePath};
-use ehlo_client::{BodyEnd, CloseReason, Config, Envelope, Event, Misbehaviour, RecipientOutcome, Session};
+use ehlo_client::{
+    BodyEnd, BodyWriter, CloseReason, Config, Envelope, Event, LineEndings, Misbehaviour, RecipientOutcome, Session,
+    Transfer,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -130,5 +133,26 @@ fn lines_without_end_are_given_up_with_little_memory() {
         // A vector that grows to the limit may hold twice of it, and once more while it moves.
         let most = 4 * limits.total as u64;
         assert!(taken <= 3 * 65_536 && memory <= most, "{taken} bytes taken, {memory} kept of at most {most}");
+    }
+}
+
+#[test]
+fn a_body_that_a_connection_never_takes_all_of_is_kept_in_bounded_memory() {
+    for transfer in [Transfer::Whole, Transfer::Dots] {
+        let piece = b"0123456789 of a line\r\n".repeat(1000);
+        let memory = measure(|| {
+            let mut body = BodyWriter::new(transfer, BodyType::SevenBit, None, LineEndings::Refuse);
+            for _ in 0..10_000 {
+                let mut rest = &piece[..];
+                while !rest.is_empty() {
+                    let taken = body.put(rest).expect("a text");
+                    rest = &rest[taken..];
+                    // All but a little.
+                    body.sent(body.wire().len().saturating_sub(100));
+                }
+            }
+        });
+        let most = 4 * BodyWriter::ROOM as u64;
+        assert!(memory.bytes_max <= most, "{} octets at most, {transfer:?}", memory.bytes_max);
     }
 }

@@ -39,9 +39,11 @@ impl<W: Wire> Conversation<W> {
     fn ended(&mut self, reason: CloseReason) -> SendError {
         match (reason, self.link.tls_error(), self.words.take()) {
             (CloseReason::TlsFailed, Some(error), _) => SendError::Tls(error.to_owned()),
-            (CloseReason::Refused(_) | CloseReason::TlsNotAvailable(Some(_)) | CloseReason::ServiceNotAvailable, _, Some(words)) => {
-                SendError::Refused(reason, words)
-            }
+            (
+                CloseReason::Refused(_) | CloseReason::TlsNotAvailable(Some(_)) | CloseReason::ServiceNotAvailable,
+                _,
+                Some(words),
+            ) => SendError::Refused(reason, words),
             _ => SendError::Closed(reason),
         }
     }
@@ -175,6 +177,9 @@ impl<W: Wire> Conversation<W> {
                 over |= job.on_event(self.link.session(), &event);
                 if let Event::BodyWanted(_, transfer) = event {
                     self.link.begin_body(transfer, kind, job.envelope().size, endings);
+                    if body.is_prepared() && endings == LineEndings::Refuse {
+                        self.link.trust_body();
+                    }
                     read = false;
                 }
             }
@@ -218,7 +223,8 @@ impl<W: Wire> Conversation<W> {
                     && let Some((_, job, text)) = open.back()
                 {
                     self.link.begin_body(transfer, job.envelope().body, job.envelope().size, LineEndings::Refuse);
-                    body = Some(Bytes::new(text));
+                    self.link.trust_body();
+                    body = Some(Bytes::prepared(text));
                 }
                 // Replies come in the order of the commands.
                 let over = open.front_mut().is_some_and(|(_, job, _)| job.on_event(self.link.session(), &event));
@@ -402,7 +408,8 @@ impl<W: Wire> Conversation<W> {
 
     fn event(&mut self) -> Option<Event> {
         let event = self.link.poll_event(self.wire.now());
-        if let Some(Event::Reply(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls, code)) = event
+        if let Some(Event::Reply(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls, code)) =
+            event
             && !code.is_positive()
         {
             self.words = self.link.session().reply().map(|reply| reply.to_string());

@@ -152,7 +152,7 @@ impl Client {
     /// connection ended.
     pub async fn send(&mut self, envelope: &Envelope<'_>, text: &[u8]) -> Result<Report, SendError> {
         let (envelope, prepared) = prepare(envelope, text, self.endings)?;
-        self.conversation.send(envelope, &mut Bytes::new(&prepared.octets), LineEndings::Refuse).await
+        self.conversation.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse).await
     }
 
     /// The same for a message that is read while it is sent, from a [`Reader`] or a [`SeekReader`]. Its kind is what the envelope says.
@@ -160,7 +160,11 @@ impl Client {
     /// # Errors
     ///
     /// [`SendError`] if nothing was begun, or the message can't be sent to its end.
-    pub async fn send_body(&mut self, envelope: &Envelope<'_>, body: &mut (impl Body + Send)) -> Result<Report, SendError> {
+    pub async fn send_body(
+        &mut self,
+        envelope: &Envelope<'_>,
+        body: &mut (impl Body + Send),
+    ) -> Result<Report, SendError> {
         let mut envelope = *envelope;
         if self.endings == LineEndings::Refuse {
             envelope.size = envelope.size.or(body.size());
