@@ -288,7 +288,8 @@ impl Sender<'_> {
             tell("send", format_args!("{server}: {error}"));
             match error {
                 SendError::Closed(CloseReason::Refused(code)) | SendError::Refused(CloseReason::Refused(code), _)
-                    if code.class() == ReplyClass::PermanentFailure => {
+                    if code.class() == ReplyClass::PermanentFailure =>
+                {
                     Worst::Refused
                 }
                 _ => Worst::Deferred,
@@ -312,7 +313,10 @@ impl Sender<'_> {
                     match fate {
                         Fate::Unsent => tell("send", format_args!("{name}: {to}: not sent")),
                         Fate::Unknown => {
-                            tell("send", format_args!("{name}: {to}: sent, but the reply was lost: it may have arrived"));
+                            tell(
+                                "send",
+                                format_args!("{name}: {to}: sent, but the reply was lost: it may have arrived"),
+                            );
                         }
                         Fate::Impossible(error) => tell("send", format_args!("{name}: {error}")),
                         _ => {}

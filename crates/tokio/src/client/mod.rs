@@ -160,7 +160,11 @@ impl Client {
     /// # Errors
     ///
     /// [`SendError`] if nothing was begun, or the message can't be sent to its end.
-    pub async fn send_body(&mut self, envelope: &Envelope<'_>, body: &mut (impl Body + Send)) -> Result<Report, SendError> {
+    pub async fn send_body(
+        &mut self,
+        envelope: &Envelope<'_>,
+        body: &mut (impl Body + Send),
+    ) -> Result<Report, SendError> {
         let mut envelope = *envelope;
         if self.endings == LineEndings::Refuse {
             envelope.size = envelope.size.or(body.size());
