@@ -151,6 +151,8 @@ pub struct BodyWriter {
     normalizer: Normalizer,
     /// Puts dots in, or only checks.
     stuffer: Stuffer,
+    /// It was looked through before.
+    prepared: bool,
     scratch: Vec<u8>,
     wire: Vec<u8>,
     start: usize,
@@ -181,6 +183,7 @@ impl BodyWriter {
             endings,
             normalizer: Normalizer { after_cr: false },
             stuffer: Stuffer::new(),
+            prepared: false,
             scratch: Vec::new(),
             wire: Vec::new(),
             start: 0,
@@ -197,6 +200,18 @@ impl BodyWriter {
         let (mut wire, scratch) = (std::mem::take(&mut self.wire), std::mem::take(&mut self.scratch));
         wire.clear();
         *self = Self { wire, scratch, ..Self::new(transfer, kind, declared, endings) };
+    }
+
+    /// The body that begins was looked through as a whole, by [`Prepared::text`] or because a binary one may have anything in it, and is of the kind
+    /// that was said: only its length is looked at, and dots are put in where they are needed. For one whose line ends are
+    /// [refused](LineEndings::Refuse), not changed.
+    pub const fn trust(&mut self) {
+        self.prepared = true;
+    }
+
+    /// Whether the pieces go on as they come.
+    fn goes_as_it_is(&self) -> bool {
+        self.kind == BodyType::BinaryMime || (self.prepared && self.transfer != Transfer::Dots)
     }
 
     /// Whether another piece is wanted: there is room, and the end was not told.
@@ -226,6 +241,8 @@ impl BodyWriter {
 
     fn take(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         if self.kind == BodyType::SevenBit
+            && !self.prepared
+            && !piece.is_ascii()
             && let Some(at) = piece.iter().position(|byte| !byte.is_ascii())
         {
             return Err(BodyError::NotSevenBit { offset: self.taken + at as u64 });
@@ -259,7 +276,7 @@ impl BodyWriter {
         if self.transfer == Transfer::Dots {
             return self.stuffer.stuff_into(piece, &mut self.wire).map_err(BodyError::LineEnding);
         }
-        if self.kind != BodyType::BinaryMime {
+        if !self.goes_as_it_is() {
             let mut rest = piece;
             loop {
                 let (used, stuffed) = self.stuffer.next(rest).map_err(BodyError::LineEnding)?;
@@ -279,7 +296,7 @@ impl BodyWriter {
     ///
     /// [`BodyError`] if it can't end here.
     pub fn end(&mut self) -> Result<(), BodyError> {
-        if self.kind != BodyType::BinaryMime {
+        if !self.goes_as_it_is() {
             self.stuffer.finish().map_err(BodyError::LineEnding)?;
         }
         match self.declared {

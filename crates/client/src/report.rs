@@ -251,6 +251,8 @@ impl Report {
         use fmt::Write as _;
         let reply = reply?;
         let start = self.texts.len();
+        // "250 " and the line feed; what is no text takes more.
+        self.texts.reserve(reply.lines().map(|line| line.len() + 5).sum());
         // A String takes whatever there is.
         let _ = write!(self.texts, "{reply}");
         let (code, enhanced) = (reply.code(), reply.enhanced());

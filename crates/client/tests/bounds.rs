@@ -5,8 +5,8 @@ mod clock;
 use allocation_counter::measure;
 use ehlo_client::codec::{BodyType, ForwardPath, ReplyLimits, ReversePath};
 use ehlo_client::{
-    BodyEnd, CloseReason, Config, Envelope, Event, Misbehaviour, RecipientOutcome, Session, Stage, TransactionId,
-    Transfer,
+    BodyEnd, BodyWriter, CloseReason, Config, Envelope, Event, LineEndings, Misbehaviour, RecipientOutcome, Session,
+    Stage, TransactionId, Transfer,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -245,4 +245,25 @@ fn a_recipient_costs_its_outcome_and_its_command() {
     // A vector that grows may hold twice of what it has, and once more while it moves.
     assert!(first.bytes_max <= 2 * 10_000 * one as u64, "{} bytes for 10,000 recipients", first.bytes_max);
     assert_eq!(measure(round).count_total, 0);
+}
+
+#[test]
+fn a_body_that_a_connection_never_takes_all_of_is_kept_in_bounded_memory() {
+    for transfer in [Transfer::Whole, Transfer::Dots] {
+        let piece = b"0123456789 of a line\r\n".repeat(1000);
+        let memory = measure(|| {
+            let mut body = BodyWriter::new(transfer, BodyType::SevenBit, None, LineEndings::Refuse);
+            for _ in 0..10_000 {
+                let mut rest = &piece[..];
+                while !rest.is_empty() {
+                    let taken = body.put(rest).expect("a text");
+                    rest = &rest[taken..];
+                    // All but a little.
+                    body.sent(body.wire().len().saturating_sub(100));
+                }
+            }
+        });
+        let most = 4 * BodyWriter::ROOM as u64;
+        assert!(memory.bytes_max <= most, "{} octets at most, {transfer:?}", memory.bytes_max);
+    }
 }

@@ -234,6 +234,11 @@ impl Link {
         self.in_body = true;
     }
 
+    /// The body that has just begun was looked through as a whole, and needs no other look.
+    pub const fn trust_body(&mut self) {
+        self.body.trust();
+    }
+
     /// Whether another piece of the body is wanted.
     #[must_use]
     pub const fn wants_piece(&self) -> bool {
