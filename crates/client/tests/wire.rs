@@ -1,9 +1,10 @@
 //! Nothing that a caller passes in can end a line or a message before its time.
 
-use ehlo_client::Config;
 use ehlo_client::codec::{
-    DataDecoder, DataStep, Domain, ForwardPath, LineEnding, Mailbox, Params, ReversePath, StuffError, Stuffed, Stuffer,
+    BodyType, DataDecoder, DataStep, Domain, ForwardPath, LineEnding, Mailbox, Params, ReversePath, StuffError,
+    Stuffed, Stuffer,
 };
+use ehlo_client::{BodyError, BodyWriter, Config, LineEndings, Transfer};
 
 /// A message as it goes over the wire, its pieces cut at the given length.
 fn wire(body: &[u8], piece: usize) -> Result<Vec<u8>, StuffError> {
@@ -149,4 +150,24 @@ fn no_near_miss_of_the_end_leaves_as_it_is() {
             }
         }
     }
+}
+
+#[test]
+fn a_prepared_body_gets_its_dots_and_is_held_to_its_length() {
+    let text = b".one\r\n..two\r\n";
+    let declared = Some(text.len() as u64);
+    let mut body = BodyWriter::new(Transfer::Dots, BodyType::SevenBit, declared, LineEndings::Refuse);
+    body.trust();
+    assert_eq!(body.put(text), Ok(text.len()));
+    assert_eq!(body.wire(), b"..one\r\n...two\r\n");
+    for (transfer, sent) in [(Transfer::Whole, &text[..]), (Transfer::Chunks, text)] {
+        let mut body = BodyWriter::new(transfer, BodyType::SevenBit, declared, LineEndings::Refuse);
+        body.trust();
+        assert_eq!(body.put(sent), Ok(sent.len()));
+        assert_eq!(body.end(), Ok(()));
+    }
+    let mut body = BodyWriter::new(Transfer::Whole, BodyType::SevenBit, declared, LineEndings::Refuse);
+    body.trust();
+    assert_eq!(body.put(&text[1..]), Ok(text.len() - 1));
+    assert_eq!(body.end(), Err(BodyError::Length { declared: text.len() as u64 }));
 }
