@@ -1,10 +1,13 @@
 //! Nothing that a caller passes in can end a line or a message before its time.
 
+mod clock;
+
 use ehlo_client::codec::{
     BodyType, DataDecoder, DataStep, Domain, ForwardPath, LineEnding, Mailbox, Params, ReversePath, StuffError,
     Stuffed, Stuffer,
 };
-use ehlo_client::{BodyError, BodyWriter, Config, LineEndings, Transfer};
+use ehlo_client::{BodyError, BodyWriter, Config, LineEndings, Session, StartTls, TlsInfo, Transfer};
+use std::sync::Arc;
 
 /// A message as it goes over the wire, its pieces cut at the given length.
 fn wire(body: &[u8], piece: usize) -> Result<Vec<u8>, StuffError> {
@@ -170,4 +173,28 @@ fn a_prepared_body_gets_its_dots_and_is_held_to_its_length() {
     body.trust();
     assert_eq!(body.put(&text[1..]), Ok(text.len() - 1));
     assert_eq!(body.end(), Err(BodyError::Length { declared: text.len() as u64 }));
+}
+
+// C066
+#[test]
+fn mechanisms_are_those_that_are_offered_inside_tls() {
+    let now = clock::epoch();
+    let config = Config::new("client.example").expect("a domain").starttls(StartTls::Required);
+    let mut session = Session::new(now, Arc::new(config));
+    let mechanisms = |session: &Session| session.capabilities().auth().map(|auth| auth.to_string()).unwrap_or_default();
+    let hear = |session: &mut Session, bytes: &[u8]| {
+        let n = session.output().len();
+        session.output_sent(now, n);
+        session.handle_input(now, bytes);
+        while session.poll_event().is_some() {}
+    };
+    hear(&mut session, b"220 mx\r\n");
+    hear(&mut session, b"250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n");
+    assert_eq!(mechanisms(&session), "AUTH PLAIN LOGIN");
+    hear(&mut session, b"220 go\r\n");
+    session.handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256", true)).expect("it is wanted");
+    assert!(mechanisms(&session).is_empty(), "a list that came in clear is kept");
+    hear(&mut session, b"250-mx\r\n250 AUTH SCRAM-SHA-256\r\n");
+    assert_eq!(mechanisms(&session), "AUTH SCRAM-SHA-256");
+    assert!(session.is_ready());
 }

@@ -293,6 +293,8 @@ impl Link {
 
     /// What is to be written to the socket now, in two parts.
     pub fn output(&mut self, now: Instant) -> [&[u8]; 2] {
+        // A chunk may wait for the reply to one before it.
+        self.advance(now);
         if self.tls.is_some() {
             self.fill(now);
         }
