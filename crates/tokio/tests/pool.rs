@@ -282,6 +282,7 @@ async fn a_server_that_takes_few_messages_or_recipients_a_connection_gets_no_mor
         assert!(report.all_accepted(), "{:?}", report.iter().map(|fate| fate.to_string()).collect::<Vec<_>>());
         let got: Vec<usize> = store.take().iter().map(|message| message.to.len()).collect();
         assert_eq!(got, [2, 2, 2, 2, 1]);
+        pool.clear();
         assert_eq!(server.stop().await.connections, 3);
     })
     .await;
