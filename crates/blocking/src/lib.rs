@@ -22,12 +22,13 @@ mod wire;
 
 use std::net::ToSocketAddrs;
 
-pub use ehlo_client::{Envelope, Fate, LineEndings, Recipient, Report, SavedReply};
 use ehlo_client::{CloseReason, TlsInfo};
-pub use ehlo_driver::{
-    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal, ehlo_client, sasl,
-};
+pub use ehlo_client::{Envelope, Fate, LineEndings, Recipient, Report, SavedReply};
 use ehlo_driver::{Body, Bytes, Conversation, block_on, prepare};
+pub use ehlo_driver::{
+    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
+    ehlo_client, sasl,
+};
 
 pub use self::body::{Reader, SeekReader};
 pub use self::builder::Builder;

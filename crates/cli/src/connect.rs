@@ -39,14 +39,16 @@ impl Connector {
     /// Looks at all that can be looked at before there is a connection: names, files, and the password. `required` has TLS required by default.
     pub(crate) fn new(target: Target, options: &Options, auth: &AuthOptions, required: bool) -> Result<Self, Failure> {
         if let Some(name) = &options.ehlo_name {
-            Config::new(name).map_err(|fault: PathFault| Failure::usage(format_args!("--ehlo-name {name}: {fault}")))?;
+            Config::new(name)
+                .map_err(|fault: PathFault| Failure::usage(format_args!("--ehlo-name {name}: {fault}")))?;
         }
         let wants_login = auth.is_wanted();
-        let mode = options.tls.unwrap_or_else(|| {
-            default_mode(&target, required || wants_login && !auth.auth_plaintext)
-        });
+        let mode =
+            options.tls.unwrap_or_else(|| default_mode(&target, required || wants_login && !auth.auth_plaintext));
         if options.lmtp && target.port() == Some(25) {
-            return Err(Failure::usage("LMTP is not spoken on port 25 (RFC 2033 §5): say another port, or a socket's path"));
+            return Err(Failure::usage(
+                "LMTP is not spoken on port 25 (RFC 2033 §5): say another port, or a socket's path",
+            ));
         }
         let trust = match mode {
             TlsMode::Off => None,
@@ -105,7 +107,9 @@ impl Connector {
             Target::Unix(path) => {
                 let stream = match tokio::time::timeout(time, UnixStream::connect(path)).await {
                     Ok(Ok(stream)) => stream,
-                    Ok(Err(error)) => return Err(ConnectError::new(format!("cannot connect to {}: {error}", self.target), None)),
+                    Ok(Err(error)) => {
+                        return Err(ConnectError::new(format!("cannot connect to {}: {error}", self.target), None));
+                    }
                     Err(_) => return Err(ConnectError::late(&self.target, time)),
                 };
                 let name = self.tls_name.as_deref().unwrap_or("localhost");
@@ -140,14 +144,15 @@ impl Connector {
         use ehlo_tokio::client::LoginError;
         use ehlo_tokio::ehlo_client::CloseReason;
         match error {
-            SendError::Closed(CloseReason::TlsNotAvailable(_)) | SendError::Refused(CloseReason::TlsNotAvailable(_), _) => {
-                "; --tls opportunistic goes on without"
-            }
+            SendError::Closed(CloseReason::TlsNotAvailable(_))
+            | SendError::Refused(CloseReason::TlsNotAvailable(_), _) => "; --tls opportunistic goes on without",
             SendError::Tls(text) if text.contains("certificate") => {
                 "; --tls-ca names who is trusted, --tls-name the name that it has, --tls-insecure does without"
             }
             SendError::Login(LoginError::OnlyInClear) => "; --tls required gives that, --auth-plaintext does without",
-            SendError::Login(LoginError::NotOffered) if self.mode == TlsMode::Off => "; it may inside TLS: --tls required",
+            SendError::Login(LoginError::NotOffered) if self.mode == TlsMode::Off => {
+                "; it may inside TLS: --tls required"
+            }
             _ => "",
         }
     }
@@ -208,7 +213,9 @@ fn login(auth: &AuthOptions) -> Result<Login, Failure> {
     let mechanism = match &auth.auth_mechanism {
         None => None,
         Some(name) => Some(name.to_ascii_uppercase().parse::<Mechanism>().map_err(|_| {
-            Failure::usage(format_args!("--auth-mechanism {name}: not one of those that are known here (see ehlo explain)"))
+            Failure::usage(format_args!(
+                "--auth-mechanism {name}: not one of those that are known here (see ehlo explain)"
+            ))
         })?),
     };
     let given = auth.auth.as_deref().unwrap_or_default();

@@ -29,12 +29,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         tell("passwd", "a name in a users file has neither a colon nor a line end");
         return ExitCode::from(2);
     }
-    let made = password::from_input().map_err(|error| format!("the password cannot be read: {error}")).and_then(|password| {
-        let password = password.trim_end_matches(['\r', '\n']);
-        hash_password(password, args.iterations).map_err(|_| {
-            "that can't be a password: it is empty, or has characters that none may have (RFC 4013)".to_owned()
-        })
-    });
+    let made =
+        password::from_input().map_err(|error| format!("the password cannot be read: {error}")).and_then(|password| {
+            let password = password.trim_end_matches(['\r', '\n']);
+            hash_password(password, args.iterations).map_err(|_| {
+                "that can't be a password: it is empty, or has characters that none may have (RFC 4013)".to_owned()
+            })
+        });
     let verifier = match &made {
         Ok(verifier) => verifier.as_str().unwrap_or_default(),
         Err(error) => {

@@ -175,8 +175,8 @@ fn recipients(args: &Args) -> Result<Vec<To>, Failure> {
     }
     if let Some(file) = &args.to_file {
         let name = file.display();
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::new(EX_NOINPUT, format_args!("{name}: {error}")))?;
+        let text =
+            std::fs::read_to_string(file).map_err(|error| Failure::new(EX_NOINPUT, format_args!("{name}: {error}")))?;
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let fail = |fault| Failure::usage(format_args!("{name}, line {}: {fault}", number + 1));
             to.push(To::parse(line.trim()).map_err(fail)?);
@@ -190,7 +190,9 @@ fn recipients(args: &Args) -> Result<Vec<To>, Failure> {
             Failure::usage(format_args!("--dsn-notify {text}: not never, nor some of success, failure, delay"))
         })?;
         for one in &mut to {
-            one.params.push(RcptParam::Notify(notify)).map_err(|fault| Failure::usage(format_args!("--dsn-notify: {fault}")))?;
+            one.params
+                .push(RcptParam::Notify(notify))
+                .map_err(|fault| Failure::usage(format_args!("--dsn-notify: {fault}")))?;
         }
     }
     Ok(to)
@@ -200,7 +202,10 @@ fn params(args: &Args) -> Result<MailParamsBuf, Failure> {
     let mut params = MailParamsBuf::new();
     let mut push = |option: &str, param: Option<MailParam<'_>>| {
         let wrong = || Failure::usage(format_args!("--{option}: that is no value of it; see ehlo send --help"));
-        params.push(param.ok_or_else(wrong)?).map(drop).map_err(|fault| Failure::usage(format_args!("--{option}: {fault}")))
+        params
+            .push(param.ok_or_else(wrong)?)
+            .map(drop)
+            .map_err(|fault| Failure::usage(format_args!("--{option}: {fault}")))
     };
     if let Some(text) = &args.dsn_ret {
         push("dsn-ret", Return::parse(text).map(MailParam::Ret))?;
@@ -252,7 +257,9 @@ fn sender(args: &Args, message: &Message) -> Result<String, Failure> {
         (Some(from), ..) => Ok(from.clone()),
         (None, Some(from), _) => match address::check_sender(from) {
             Ok(()) => Ok(from.clone()),
-            Err(fault) => Err(Failure::usage(format_args!("{name}: the mbox says that it is from {from}: {fault}; say --from"))),
+            Err(fault) => {
+                Err(Failure::usage(format_args!("{name}: the mbox says that it is from {from}: {fault}; say --from")))
+            }
         },
         (None, None, Some(from)) => Err(Failure::usage(format_args!(
             "{name}: who sends it? Its header names {from}: if that is where reports are to go, say --from {from}"

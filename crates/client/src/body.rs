@@ -50,7 +50,8 @@ impl<'a> Prepared<'a> {
             (Ok(()), _) => Cow::Borrowed(octets),
             (Err(error), LineEndings::Refuse) => return Err(error),
             (Err(_), LineEndings::Normalize) => {
-                let (mut normalizer, mut whole) = (Normalizer::default(), Vec::with_capacity(octets.len() + octets.len() / 32));
+                let (mut normalizer, mut whole) =
+                    (Normalizer::default(), Vec::with_capacity(octets.len() + octets.len() / 32));
                 normalizer.next(octets, &mut whole);
                 Cow::Owned(whole)
             }
@@ -122,7 +123,9 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LineEnding(error) => error.fmt(f),
-            Self::Length { declared } => write!(f, "the message does not have the {declared} octets that its envelope says"),
+            Self::Length { declared } => {
+                write!(f, "the message does not have the {declared} octets that its envelope says")
+            }
             Self::NotSevenBit { offset } => {
                 write!(f, "byte {offset} of the message is above 127, and its envelope says that it is 7-bit")
             }

@@ -170,7 +170,9 @@ impl fmt::Display for CloseReason {
             Self::Eof => f.write_str("the server closed the connection"),
             Self::TimedOut(reason) => write!(f, "timed out {reason}"),
             Self::TlsNotAvailable(None) => f.write_str("TLS is required, and the server does not offer STARTTLS"),
-            Self::TlsNotAvailable(Some(code)) => write!(f, "TLS is required, and the server refused STARTTLS with {code}"),
+            Self::TlsNotAvailable(Some(code)) => {
+                write!(f, "TLS is required, and the server refused STARTTLS with {code}")
+            }
             Self::TlsFailed => f.write_str("the TLS handshake failed"),
             Self::Abandoned => f.write_str("the message was given up"),
             Self::PeerMisbehaved(what) => write!(f, "the server broke the protocol: {what}"),
@@ -286,15 +288,17 @@ impl fmt::Display for BeginError {
             Self::NoRecipients => f.write_str("a message needs a recipient"),
             Self::TooManyRecipients => f.write_str("too many recipients for one transaction"),
             Self::TooManyMessages => f.write_str("the server takes no more messages over this connection"),
-            Self::TlsNotAssured => {
-                f.write_str("the message requires TLS all the way, and the server does not offer REQUIRETLS or was not verified")
-            }
+            Self::TlsNotAssured => f.write_str(
+                "the message requires TLS all the way, and the server does not offer REQUIRETLS or was not verified",
+            ),
             Self::ParamNotOffered => f.write_str("a parameter needs an extension that the server does not offer"),
             Self::HeldTooLong => f.write_str("the message is to be held longer than the server is willing to"),
             Self::TooLarge { limit } => {
                 write!(f, "the server takes messages of {limit} octets at most")
             }
-            Self::BodyNotOffered => f.write_str("the body is not 7-bit and the server does not offer 8BITMIME, or BINARYMIME if it is binary"),
+            Self::BodyNotOffered => f.write_str(
+                "the body is not 7-bit and the server does not offer 8BITMIME, or BINARYMIME if it is binary",
+            ),
             Self::Utf8NotOffered => {
                 f.write_str("the message is internationalized and the server does not offer SMTPUTF8")
             }

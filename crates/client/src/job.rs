@@ -172,7 +172,9 @@ impl<'a> Job<'a> {
         let mut kept = None;
         for i in one {
             let place = self.place(i);
-            let Some(outcome) = outcomes.get(i).filter(|outcome| **outcome != RecipientOutcome::Pending) else { continue };
+            let Some(outcome) = outcomes.get(i).filter(|outcome| **outcome != RecipientOutcome::Pending) else {
+                continue;
+            };
             if !self.report.is_open(place) {
                 continue;
             }

@@ -69,7 +69,8 @@ pub use config::{Config, StartTls};
 pub use ehlo_codec as codec;
 pub use envelope::{Envelope, Recipient};
 pub use event::{
-    ApiMisuse, AuthOutcome, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId, Transfer,
+    ApiMisuse, AuthOutcome, BeginError, BodyEnd, CloseReason, Event, Misbehaviour, Reason, Stage, Step, TransactionId,
+    Transfer,
 };
 pub use job::{Job, Next};
 pub use outcome::{Outcome, RecipientOutcome};

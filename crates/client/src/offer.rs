@@ -111,7 +111,9 @@ impl Offer<'_> {
             MailParam::RequireTls if !self.verified => Err(BeginError::TlsNotAssured),
             MailParam::Hold(until) => match (self.capabilities.future_release(), until) {
                 (Some(most), Expiry::For(seconds)) if seconds > most.max_interval => Err(BeginError::HeldTooLong),
-                (Some(most), Expiry::Until(time)) if time.unix_seconds() > most.max_until.unix_seconds() => Err(BeginError::HeldTooLong),
+                (Some(most), Expiry::Until(time)) if time.unix_seconds() > most.max_until.unix_seconds() => {
+                    Err(BeginError::HeldTooLong)
+                }
                 _ => Ok(()),
             },
             _ => Ok(()),

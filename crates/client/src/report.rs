@@ -95,7 +95,9 @@ impl fmt::Display for Fate<'_> {
             Self::Refused(reply) => write!(f, "refused: {reply}"),
             Self::Impossible(error) => write!(f, "not sent: {error}"),
             Self::Unsent => f.write_str("not sent: the connection was lost before"),
-            Self::Unknown => f.write_str("unknown: the connection was lost before the server told whether it took the message"),
+            Self::Unknown => {
+                f.write_str("unknown: the connection was lost before the server told whether it took the message")
+            }
         }
     }
 }
@@ -185,7 +187,8 @@ impl Report {
     }
 
     fn fate(&self, kept: Kept) -> Fate<'_> {
-        let saved = |code, enhanced, reply: Option<u32>| match reply.and_then(|reply| self.replies.get(reply as usize)) {
+        let saved = |code, enhanced, reply: Option<u32>| match reply.and_then(|reply| self.replies.get(reply as usize))
+        {
             Some(kept) => SavedReply { code: kept.code, enhanced: kept.enhanced, text: &self.texts[kept.text.clone()] },
             None => SavedReply { code, enhanced, text: "" },
         };
@@ -202,10 +205,8 @@ impl Report {
     pub fn merge(&mut self, places: &[usize], other: &Self) {
         let (replies, texts) = (self.replies.len() as u32, self.texts.len());
         self.texts.push_str(&other.texts);
-        let moved = |reply: &KeptReply| KeptReply {
-            text: reply.text.start + texts..reply.text.end + texts,
-            ..reply.clone()
-        };
+        let moved =
+            |reply: &KeptReply| KeptReply { text: reply.text.start + texts..reply.text.end + texts, ..reply.clone() };
         self.replies.extend(other.replies.iter().map(moved));
         let renumbered = |reply: Option<u32>| reply.map(|reply| reply + replies);
         for (place, kept) in places.iter().zip(&other.fates) {

@@ -39,9 +39,11 @@ impl<W: Wire> Conversation<W> {
     fn ended(&mut self, reason: CloseReason) -> SendError {
         match (reason, self.link.tls_error(), self.words.take()) {
             (CloseReason::TlsFailed, Some(error), _) => SendError::Tls(error.to_owned()),
-            (CloseReason::Refused(_) | CloseReason::TlsNotAvailable(Some(_)) | CloseReason::ServiceNotAvailable, _, Some(words)) => {
-                SendError::Refused(reason, words)
-            }
+            (
+                CloseReason::Refused(_) | CloseReason::TlsNotAvailable(Some(_)) | CloseReason::ServiceNotAvailable,
+                _,
+                Some(words),
+            ) => SendError::Refused(reason, words),
             _ => SendError::Closed(reason),
         }
     }
@@ -402,7 +404,8 @@ impl<W: Wire> Conversation<W> {
 
     fn event(&mut self) -> Option<Event> {
         let event = self.link.poll_event(self.wire.now());
-        if let Some(Event::Reply(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls, code)) = event
+        if let Some(Event::Reply(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls, code)) =
+            event
             && !code.is_positive()
         {
             self.words = self.link.session().reply().map(|reply| reply.to_string());

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use ehlo_client::codec::ReplyCode;
 use ehlo_client::{AuthOutcome, Event, Session};
-use ehlo_sasl::{ChannelBindings, ClientExchange, ClientOptions, Credentials, Mechanism, NONCE_BYTES, Nonce, Policy, choose};
+use ehlo_sasl::{
+    ChannelBindings, ClientExchange, ClientOptions, Credentials, Mechanism, NONCE_BYTES, Nonce, Policy, choose,
+};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// Who logs in, and how.
@@ -110,7 +112,12 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Takes note of what happened; tells when the exchange is over.
-    pub(crate) fn on_event(&mut self, session: &mut Session, now: Instant, event: &Event) -> Option<Result<(), LoginError>> {
+    pub(crate) fn on_event(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        event: &Event,
+    ) -> Option<Result<(), LoginError>> {
         match event {
             Event::Challenge => {
                 let answered = match self.exchange.respond(session.challenge()) {

@@ -142,7 +142,10 @@ pub fn host_of(target: &str) -> &str {
 #[macro_export]
 macro_rules! builder_methods {
     () => {
-        fn change(mut self, change: impl FnOnce($crate::ehlo_client::Config) -> $crate::ehlo_client::Config + Send + 'static) -> Self {
+        fn change(
+            mut self,
+            change: impl FnOnce($crate::ehlo_client::Config) -> $crate::ehlo_client::Config + Send + 'static,
+        ) -> Self {
             self.options.change.push(Box::new(change));
             self
         }

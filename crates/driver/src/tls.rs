@@ -245,7 +245,8 @@ pub(crate) struct Layer {
 
 impl Layer {
     pub(crate) fn new(trust: &Trust, host: &str) -> Result<Self, String> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is no name to verify a server by"))?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is no name to verify a server by"))?;
         let rustls =
             ClientConnection::new(Arc::clone(&trust.config), name.clone()).map_err(|error| error.to_string())?;
         let mut layer = Self { rustls, records: Vec::new(), sent: 0, name, trust: trust.clone(), told: false };

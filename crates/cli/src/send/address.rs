@@ -79,8 +79,8 @@ pub(crate) fn of_field(value: &str) -> Vec<String> {
             '>' => inside = false,
             ',' | ';' if !inside => end(&mut plain, &mut angle),
             // The name of a group.
-            ':' if !inside && !plain.contains('@') => plain.clear(),
-            c if c.is_whitespace() && !inside && plain.is_empty() => {}
+            ':' if !inside && !out.contains('@') => out.clear(),
+            c if c.is_whitespace() && !inside && out.is_empty() => {}
             c => out.push(c),
         }
     }

@@ -94,8 +94,7 @@ impl Message {
             (false, false, true) => Ends::FromLf,
             (false, ..) => Ends::Keep,
         };
-        let mut message =
-            Self { source, ends, size: 0, kind: BodyType::SevenBit, utf8: false, header_sender: None };
+        let mut message = Self { source, ends, size: 0, kind: BodyType::SevenBit, utf8: false, header_sender: None };
         let mut body = message.body().map_err(Fault::Read)?;
         let (mut stuffer, mut header, mut in_header) = (Stuffer::new(), Vec::new(), true);
         let mut last_lines = [0; 4];
@@ -133,7 +132,7 @@ impl Message {
     pub(crate) fn body(&self) -> io::Result<Body> {
         let form = Form::new(self.source.quoted, self.ends);
         let pieces = self.source.pieces()?;
-        Ok(Body { pieces, fresh: form.clone(), form, size: self.size, out: Vec::new(), at: 0, ended: false })
+        Ok(Body { pieces, fresh: form.clone(), form, size: self.size, out: Vec::new(), at: 0, last: 0, ended: false })
     }
 }
 
@@ -168,9 +167,9 @@ fn header_end(last: &mut [u8; 4], piece: &[u8]) -> Option<usize> {
 fn sender(header: &[u8]) -> Option<String> {
     let header = String::from_utf8_lossy(header);
     let field = |name: &str| {
-        let mut lines = header.split("\r\n").skip_while(|line| {
-            !line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-        });
+        let mut lines = header
+            .split("\r\n")
+            .skip_while(|line| !line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
         let mut value = lines.next()?[name.len()..].to_owned();
         lines.take_while(|line| line.starts_with([' ', '\t'])).for_each(|line| value.push_str(line));
         Some(value)
@@ -188,6 +187,8 @@ pub(crate) struct Body {
     size: u64,
     out: Vec<u8>,
     at: usize,
+    /// The octet that came last.
+    last: u8,
     ended: bool,
 }
 
@@ -200,8 +201,13 @@ impl Body {
             if piece.is_empty() {
                 self.ended = true;
                 self.form.finish(&mut self.out);
+                // DATA would end the last line, so BDAT is to do it, too.
+                if self.out.last().copied().unwrap_or(self.last) != b'\n' {
+                    self.out.extend_from_slice(b"\r\n");
+                }
             } else {
                 self.form.next(piece, &mut self.out);
+                self.last = self.out.last().copied().unwrap_or(self.last);
             }
         }
         Ok(&self.out[self.at..])
@@ -224,7 +230,7 @@ impl MessageBody for Body {
     async fn rewind(&mut self) -> io::Result<bool> {
         self.pieces.rewind();
         self.form = self.fresh.clone();
-        (self.at, self.ended) = (0, false);
+        (self.at, self.last, self.ended) = (0, 0, false);
         self.out.clear();
         Ok(true)
     }
@@ -260,7 +266,7 @@ mod tests {
     fn text_is_converted_and_crlf_is_left_alone() {
         assert_eq!(sent(b"a\n\nb\n"), (b"a\r\n\r\nb\r\n".to_vec(), true));
         assert_eq!(sent(b"a\r\n\r\nb\r\n"), (b"a\r\n\r\nb\r\n".to_vec(), false));
-        assert_eq!(sent(b"a"), (b"a".to_vec(), false));
+        assert_eq!(sent(b"a"), (b"a\r\n".to_vec(), false));
     }
 
     #[test]
@@ -270,7 +276,7 @@ mod tests {
             (&b"a\r\nb\nc\r\n"[..], LineEnding::BareLf, 4),
             (b"a\nb\r\n", LineEnding::BareLf, 1),
             (b"a\rb\n", LineEnding::BareCr, 1),
-            (b"a\r", LineEnding::BareCr, 1),
+            (b"a\rb", LineEnding::BareCr, 1),
         ] {
             let Err(Fault::Mixed(error)) = message(bytes, false) else { panic!("{bytes:?}") };
             assert_eq!(error, StuffError { kind, offset });

@@ -86,10 +86,18 @@ pub(super) fn lines(name: &str, to: &[To], report: &Report, lmtp: bool) {
 }
 
 /// The same for a program: one line a message.
-pub(super) fn json(name: &str, size: u64, from: &str, to: &[To], client: Option<&Client>, report: &Report, error: Option<&str>) {
-    let tls = client.and_then(Client::tls).map_or(Value::Null, |tls| {
-        json!({ "version": tls.version, "cipher": tls.cipher, "verified": tls.verified })
-    });
+pub(super) fn json(
+    name: &str,
+    size: u64,
+    from: &str,
+    to: &[To],
+    client: Option<&Client>,
+    report: &Report,
+    error: Option<&str>,
+) {
+    let tls = client
+        .and_then(Client::tls)
+        .map_or(Value::Null, |tls| json!({ "version": tls.version, "cipher": tls.cipher, "verified": tls.verified }));
     let recipients: Vec<Value> = to
         .iter()
         .zip(report.iter())

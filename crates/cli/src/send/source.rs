@@ -132,19 +132,12 @@ mod tests {
         let found = of_place("m", Place::Memory(text.into())).unwrap();
         let parts: Vec<_> = found
             .iter()
-            .map(|source| {
-                (source.sender.as_deref().unwrap(), &text[source.start as usize..source.end as usize])
-            })
+            .map(|source| (source.sender.as_deref().unwrap(), &text[source.start as usize..source.end as usize]))
             .collect();
         // Behind an empty line, a From_ line is one, whatever it says: writers quote those that are text.
         assert_eq!(
             parts,
-            [
-                ("ada@x", &b"S: 1\n"[..]),
-                ("here", b"no From b\n>From c\n"),
-                ("<>", b"S: 2\n\n"),
-                ("c@d", b"S: 3\n")
-            ]
+            [("ada@x", &b"S: 1\n"[..]), ("here", b"no From b\n>From c\n"), ("<>", b"S: 2\n\n"), ("c@d", b"S: 3\n")]
         );
     }
 }

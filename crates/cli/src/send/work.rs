@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use ehlo_tokio::client::{Client, Envelope, Recipient, Report, SendError};
-use ehlo_tokio::ehlo_client::{Fate, Job};
 use ehlo_tokio::ehlo_client::codec::{MailParamsBuf, ReversePath};
+use ehlo_tokio::ehlo_client::{Fate, Job};
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
@@ -41,7 +41,8 @@ struct Work {
 /// Does it; gives the exit status.
 pub(super) async fn run(plan: Plan) -> u8 {
     let count = plan.connections.min(plan.messages.len()).max(1);
-    let work = Arc::new(Work { plan, next: AtomicUsize::new(0), open: AtomicUsize::new(count), worst: AtomicU8::new(0) });
+    let work =
+        Arc::new(Work { plan, next: AtomicUsize::new(0), open: AtomicUsize::new(count), worst: AtomicU8::new(0) });
     let mut workers = JoinSet::new();
     for number in 1..=count {
         let prefix = if count > 1 { format!("[{number}] ") } else { String::new() };
@@ -120,7 +121,8 @@ impl Work {
                     let _ = old.quit().await;
                 }
                 used = false;
-                *client = Some(self.plan.connector.connect(report::observer(self.plan.verbose, prefix.to_owned())).await?);
+                *client =
+                    Some(self.plan.connector.connect(report::observer(self.plan.verbose, prefix.to_owned())).await?);
             }
             let Some(connected) = client.as_mut() else { return Ok(()) };
             let batch: Vec<Recipient<'_>> = places.iter().map(|place| to[*place]).collect();
@@ -142,7 +144,13 @@ impl Work {
         }
     }
 
-    async fn send(&self, client: &mut Client, message: &Message, from: &str, to: &[Recipient<'_>]) -> (Report, Option<SendError>) {
+    async fn send(
+        &self,
+        client: &mut Client,
+        message: &Message,
+        from: &str,
+        to: &[Recipient<'_>],
+    ) -> (Report, Option<SendError>) {
         let Ok(envelope) = Envelope::parse(from, to) else { return (Report::default(), None) };
         let envelope = envelope
             .with_body(message.kind)

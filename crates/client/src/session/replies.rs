@@ -130,7 +130,9 @@ impl Session {
             self.refuse_pending(code);
             return self.finish(now);
         }
-        let Some((id, taken)) = self.open.front().map(|transaction| (transaction.id, transaction.taken)) else { return };
+        let Some((id, taken)) = self.open.front().map(|transaction| (transaction.id, transaction.taken)) else {
+            return;
+        };
         if taken > 0 {
             self.await_reply(now);
             self.want_body(now, id, Transfer::Dots);

@@ -68,7 +68,8 @@ impl Session {
         offer.check(envelope)?;
         let (pipelined, chunked) = (offer.pipelining(), offer.chunking(envelope.body));
         // Whatever is sent in one flight must not be wanted for several replies per recipient: how many, the replies to RCPT tell.
-        let fused = pipelined && chunked && !self.config.lmtp && envelope.size.is_some_and(|size| size <= self.config.fuse);
+        let fused =
+            pipelined && chunked && !self.config.lmtp && envelope.size.is_some_and(|size| size <= self.config.fuse);
         // What a transaction leaves behind whose outcome is not known, is not known either.
         let reset = self.open.back().map_or(self.dirty, |before| before.taken == 0 || before.chunked);
 

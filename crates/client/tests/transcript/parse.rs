@@ -127,7 +127,8 @@ impl Scenario {
             }
             "chunk" if rest == "finished" => Action::ChunkFinished,
             "chunk" => {
-                let (octets, last) = rest.split_once(' ').map_or((rest, false), |(octets, word)| (octets, word == "last"));
+                let (octets, last) =
+                    rest.split_once(' ').map_or((rest, false), |(octets, word)| (octets, word == "last"));
                 Action::Chunk(octets.parse().map_err(|_| "a number of octets is wanted")?, last)
             }
             "tls" => Action::Tls(match rest {
@@ -293,8 +294,15 @@ fn begin(rest: &str) -> Result<Begin, String> {
         Some((call, error)) => (call, Some(error.to_owned())),
         None => (rest, None),
     };
-    let mut begin =
-        Begin { from: String::new(), to: Vec::new(), params: String::new(), size: None, body: BodyType::SevenBit, utf8: false, error };
+    let mut begin = Begin {
+        from: String::new(),
+        to: Vec::new(),
+        params: String::new(),
+        size: None,
+        body: BodyType::SevenBit,
+        utf8: false,
+        error,
+    };
     for (i, word) in call.split(' ').enumerate() {
         if let Some(size) = word.strip_prefix("SIZE=") {
             begin.size = Some(size.parse().map_err(|_| "SIZE is a number")?);

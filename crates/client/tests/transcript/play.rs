@@ -237,7 +237,12 @@ impl Player {
         self.drain();
         assert!(self.events.is_empty(), "{}: sending caused {:?}", self.at(), self.events);
         if let Some(recipients) = &expected.recipients {
-            let got: Vec<String> = self.session.recipients(self.done.or(self.transaction).unwrap_or_default()).iter().map(recipient).collect();
+            let got: Vec<String> = self
+                .session
+                .recipients(self.done.or(self.transaction).unwrap_or_default())
+                .iter()
+                .map(recipient)
+                .collect();
             assert_eq!(got.join(", "), *recipients, "{}: recipients", self.at());
         }
         let deadline = self.session.poll_timeout();

@@ -168,7 +168,9 @@ impl Checked {
         let to = self
             .to
             .iter()
-            .map(|path| whole(ForwardPath::parse_prefix(path.as_bytes())).map(Recipient::from).map_err(|e| bad(path, &e)))
+            .map(|path| {
+                whole(ForwardPath::parse_prefix(path.as_bytes())).map(Recipient::from).map_err(|e| bad(path, &e))
+            })
             .collect::<Result<_, _>>()?;
         Ok((from, to))
     }

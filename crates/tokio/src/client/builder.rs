@@ -80,7 +80,8 @@ async fn connect(source: Option<IpAddr>, address: impl ToSocketAddrs) -> io::Res
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of the family of the source")))
+    Err(last
+        .unwrap_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of the family of the source")))
 }
 
 impl Socket {

@@ -34,7 +34,8 @@ pub use self::socket::Socket;
 use self::wire::Tokio;
 pub use ehlo_client::{Envelope, Recipient, Report};
 pub use ehlo_driver::{
-    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
+    Body as MessageBody, CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError,
+    address_literal,
 };
 
 /// A connection to a server that has greeted.
@@ -160,7 +161,11 @@ impl Client {
     /// # Errors
     ///
     /// [`SendError`] if nothing was begun, or the message can't be sent to its end.
-    pub async fn send_body(&mut self, envelope: &Envelope<'_>, body: &mut (impl Body + Send)) -> Result<Report, SendError> {
+    pub async fn send_body(
+        &mut self,
+        envelope: &Envelope<'_>,
+        body: &mut (impl Body + Send),
+    ) -> Result<Report, SendError> {
         let mut envelope = *envelope;
         if self.endings == LineEndings::Refuse {
             envelope.size = envelope.size.or(body.size());

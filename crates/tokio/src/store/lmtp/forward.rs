@@ -106,8 +106,10 @@ impl Forward {
         // They came out of an envelope.
         let invalid = |fault| SendError::Connect(io::Error::new(io::ErrorKind::InvalidInput, fault));
         let (from, _) = ReversePath::parse_prefix_utf8(from).map_err(invalid)?;
-        let to: Vec<_> =
-            to.iter().map(|to| Ok(ForwardPath::parse_prefix_utf8(to).map_err(invalid)?.0.into())).collect::<Result<_, _>>()?;
+        let to: Vec<_> = to
+            .iter()
+            .map(|to| Ok(ForwardPath::parse_prefix_utf8(to).map_err(invalid)?.0.into()))
+            .collect::<Result<_, _>>()?;
         // Whether all of it is ASCII is not known yet, and to say too much does no harm.
         let eight_bit = client.capabilities().has(ehlo_client::codec::Extension::EightBitMime);
         let body = if eight_bit { BodyType::EightBitMime } else { *body };

@@ -120,7 +120,9 @@ pub(super) fn fates(recipients: &[RecipientOutcome], closed: Option<CloseReason>
 pub(super) fn failure(error: &SendError) -> Reply {
     match error {
         SendError::Connect(_) => UNREACHABLE,
-        SendError::Closed(CloseReason::Refused(_) | CloseReason::ServiceNotAvailable) | SendError::Refused(..) => UNSERVED,
+        SendError::Closed(CloseReason::Refused(_) | CloseReason::ServiceNotAvailable) | SendError::Refused(..) => {
+            UNSERVED
+        }
         SendError::Closed(CloseReason::PeerMisbehaved(_)) => CONFUSED,
         SendError::Closed(_) => LOST,
         SendError::Begin(BeginError::TooLarge { .. }) => TOO_LARGE,
