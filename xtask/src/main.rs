@@ -4,6 +4,7 @@
 
 mod codegen;
 mod loadtest;
+mod plant;
 mod report;
 mod tidy;
 
@@ -25,6 +26,7 @@ enum Task {
     CheckReport(report::Arguments),
     Codegen(codegen::Arguments),
     Loadtest(loadtest::Arguments),
+    Plant(plant::Arguments),
     Tidy(tidy::Arguments),
 }
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Task::CheckReport(arguments) => report::main(&arguments),
         Task::Codegen(arguments) => codegen::main(&workspace_root(), &arguments),
         Task::Loadtest(arguments) => loadtest::main(&workspace_root(), &arguments),
+        Task::Plant(arguments) => plant::main(&workspace_root(), &arguments),
         Task::Tidy(arguments) => tidy::main(&workspace_root(), &arguments),
     }
 }

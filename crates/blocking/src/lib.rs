@@ -104,7 +104,7 @@ impl Client {
     /// connection ended.
     pub fn send(&mut self, envelope: &Envelope<'_>, text: &[u8]) -> Result<Report, SendError> {
         let (envelope, prepared) = prepare(envelope, text, self.endings)?;
-        block_on(self.conversation.send(envelope, &mut Bytes::new(&prepared.octets), LineEndings::Refuse))
+        block_on(self.conversation.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse))
     }
 
     /// The same for a message that is read while it is sent, from a [`Reader`] or a [`SeekReader`]. Its kind is what the envelope says.

@@ -107,7 +107,8 @@ impl Normalizer {
 pub enum BodyError {
     /// A CR or LF stands alone.
     LineEnding(StuffError),
-    /// The body has another length than its envelope says.
+    /// The body has another length than its envelope says, in the form in which it is sent: with its line ends [made
+    /// CRLF](LineEndings::Normalize), if that is wanted.
     Length {
         /// What the envelope says, in octets.
         declared: u64,
@@ -138,8 +139,9 @@ impl std::error::Error for BodyError {}
 /// Brings a body that comes in pieces into the form that its [`Transfer`] has.
 ///
 /// Its driver calls [`put`](Self::put) for each piece and [`end`](Self::end) behind the last one; between, it writes
-/// [`wire`](Self::wire) behind the session's output and confirms by [`sent`](Self::sent). It keeps at most
-/// [`ROOM`](Self::ROOM) octets and a few.
+/// [`wire`](Self::wire) behind the session's output and confirms by [`sent`](Self::sent). It keeps [`ROOM`](Self::ROOM) octets, and
+/// half as many at the most that were written already. An octet that can't be sent, or that would be one too many for the envelope, never
+/// gets onto the wire.
 #[derive(Debug)]
 pub struct BodyWriter {
     transfer: Transfer,
@@ -149,11 +151,15 @@ pub struct BodyWriter {
     normalizer: Normalizer,
     /// Puts dots in, or only checks.
     stuffer: Stuffer,
+    /// It was looked through before.
+    prepared: bool,
     scratch: Vec<u8>,
     wire: Vec<u8>,
     start: usize,
-    /// Octets of the body so far, and of what was written of its wire form.
+    /// Octets that were handed in, which places are counted in; and what became of them, without the dots.
+    taken: u64,
     octets: u64,
+    /// Octets of the wire form that were written.
     written: u64,
     /// The chunk in `wire` is announced.
     announced: bool,
@@ -161,8 +167,11 @@ pub struct BodyWriter {
 }
 
 impl BodyWriter {
-    /// Octets of a body that are kept at once, and of one chunk of it.
+    /// Octets of a body that are kept at once, and of one chunk of it; a few more where dots or ends of lines are put in.
     pub const ROOM: usize = 64 * 1024;
+
+    /// Octets that are looked at together. What is put in makes twice of them at the most.
+    const STEP: usize = 8 * 1024;
 
     /// A writer for the body of that kind and, if it is known, of that length.
     #[must_use]
@@ -174,9 +183,11 @@ impl BodyWriter {
             endings,
             normalizer: Normalizer { after_cr: false },
             stuffer: Stuffer::new(),
+            prepared: false,
             scratch: Vec::new(),
             wire: Vec::new(),
             start: 0,
+            taken: 0,
             octets: 0,
             written: 0,
             announced: false,
@@ -191,6 +202,18 @@ impl BodyWriter {
         *self = Self { wire, scratch, ..Self::new(transfer, kind, declared, endings) };
     }
 
+    /// The body that begins was looked through as a whole, by [`Prepared::text`] or because a binary one may have anything in it, and is of the kind
+    /// that was said: only its length is looked at, and dots are put in where they are needed. For one whose line ends are
+    /// [refused](LineEndings::Refuse), not changed.
+    pub const fn trust(&mut self) {
+        self.prepared = true;
+    }
+
+    /// Whether the pieces go on as they come.
+    fn goes_as_it_is(&self) -> bool {
+        self.kind == BodyType::BinaryMime || (self.prepared && self.transfer != Transfer::Dots)
+    }
+
     /// Whether another piece is wanted: there is room, and the end was not told.
     #[must_use]
     pub const fn wants_more(&self) -> bool {
@@ -199,42 +222,61 @@ impl BodyWriter {
 
     /// Takes a piece from the front of `input`, no more than there is room for; gives its length.
     ///
+    /// A binary body goes as it is, whatever is to be done with line ends: it has no lines.
+    ///
     /// # Errors
     ///
-    /// [`BodyError`] if it can't be sent.
+    /// [`BodyError`] if it can't be sent. Places are those in what was handed in.
     pub fn put(&mut self, input: &[u8]) -> Result<usize, BodyError> {
-        if !self.wants_more() {
-            return Ok(0);
+        let mut used = 0;
+        while used < input.len() && self.wants_more() {
+            let room = (Self::ROOM - (self.wire.len() - self.start)).min(Self::STEP);
+            let piece = &input[used..];
+            let piece = &piece[..piece.len().min(room)];
+            self.take(piece)?;
+            used += piece.len();
         }
-        let piece = &input[..input.len().min(Self::ROOM - (self.wire.len() - self.start))];
+        Ok(used)
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         if self.kind == BodyType::SevenBit
+            && !self.prepared
+            && !piece.is_ascii()
             && let Some(at) = piece.iter().position(|byte| !byte.is_ascii())
         {
-            return Err(BodyError::NotSevenBit { offset: self.octets + at as u64 });
+            return Err(BodyError::NotSevenBit { offset: self.taken + at as u64 });
         }
-        self.octets += piece.len() as u64;
-        match self.endings {
-            LineEndings::Refuse => self.append(piece)?,
-            LineEndings::Normalize => {
-                let mut scratch = std::mem::take(&mut self.scratch);
-                scratch.clear();
-                self.normalizer.next(piece, &mut scratch);
-                let appended = self.append(&scratch);
-                self.scratch = scratch;
-                appended?;
-            }
+        // What was written goes once it is much, so that what is left is not moved often.
+        if self.start >= Self::ROOM / 2 {
+            self.wire.drain(..self.start);
+            self.start = 0;
         }
-        if self.transfer == Transfer::Whole && self.declared.is_some_and(|declared| self.octets > declared) {
-            return Err(BodyError::Length { declared: self.declared.unwrap_or_default() });
+        self.taken += piece.len() as u64;
+        if self.endings == LineEndings::Refuse || self.kind == BodyType::BinaryMime {
+            return self.append(piece);
         }
-        Ok(piece.len())
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        self.normalizer.next(piece, &mut scratch);
+        let appended = self.append(&scratch);
+        self.scratch = scratch;
+        appended
     }
 
     fn append(&mut self, piece: &[u8]) -> Result<(), BodyError> {
+        self.octets += piece.len() as u64;
+        match self.declared {
+            // The server would take what is too much for its next command.
+            Some(declared) if self.transfer == Transfer::Whole && self.octets > declared => {
+                return Err(BodyError::Length { declared });
+            }
+            _ => {}
+        }
         if self.transfer == Transfer::Dots {
             return self.stuffer.stuff_into(piece, &mut self.wire).map_err(BodyError::LineEnding);
         }
-        if self.kind != BodyType::BinaryMime {
+        if !self.goes_as_it_is() {
             let mut rest = piece;
             loop {
                 let (used, stuffed) = self.stuffer.next(rest).map_err(BodyError::LineEnding)?;
@@ -254,7 +296,7 @@ impl BodyWriter {
     ///
     /// [`BodyError`] if it can't end here.
     pub fn end(&mut self) -> Result<(), BodyError> {
-        if self.kind != BodyType::BinaryMime {
+        if !self.goes_as_it_is() {
             self.stuffer.finish().map_err(BodyError::LineEnding)?;
         }
         match self.declared {
@@ -267,8 +309,9 @@ impl BodyWriter {
         Ok(())
     }
 
-    /// Tells the session what there is to tell: call it behind [`put`](Self::put), [`end`](Self::end) and [`sent`](Self::sent). True once the
-    /// session knows that the body is at its end.
+    /// Tells the session what there is to tell: call it behind [`put`](Self::put), [`end`](Self::end) and [`sent`](Self::sent), and when a reply
+    /// has come, which a chunk may wait for. True once the session knows that the body is at its end; do not call it again then, nor when
+    /// the transaction is over.
     ///
     /// # Errors
     ///
@@ -308,13 +351,20 @@ impl BodyWriter {
     /// What is to be written behind the session's output.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
-        // A chunk that is not announced has no place on the wire yet.
-        if self.transfer == Transfer::Chunks && !self.announced { &[] } else { &self.wire[self.start..] }
+        match self.transfer {
+            // A chunk that is not announced has no place on the wire yet.
+            Transfer::Chunks if !self.announced => &[],
+            // With the last octet that was announced the server has the message, and may say so at once: it waits until it is known to be the
+            // last. A body that is longer than was said is not taken for a whole one.
+            Transfer::Whole if !self.ended => &self.wire[self.start..self.wire.len().max(self.start + 1) - 1],
+            _ => &self.wire[self.start..],
+        }
     }
 
     /// The first `n` octets of [`wire`](Self::wire) were written.
     pub fn sent(&mut self, n: usize) {
-        self.start += n.min(self.wire.len() - self.start);
+        let n = n.min(self.wire().len());
+        self.start += n;
         self.written += n as u64;
         if self.start == self.wire.len() {
             self.wire.clear();

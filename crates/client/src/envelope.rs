@@ -1,6 +1,6 @@
 //! What is to be sent to whom.
 
-use ehlo_codec::{BodyType, ForwardPath, MailParams, Mailbox, PathFault, Postmaster, RcptParams, ReversePath};
+use ehlo_codec::{BodyType, Domain, ForwardPath, MailParams, Mailbox, PathFault, Postmaster, RcptParams, ReversePath};
 
 /// The envelope of one message. Its addresses and parameters are checked types, so none can end a command early.
 ///
@@ -60,6 +60,14 @@ impl<'a> Recipient<'a> {
     pub const fn with_params(mut self, params: RcptParams<'a>) -> Self {
         self.params = params;
         self
+    }
+
+    /// Its domain; `Postmaster` has none.
+    pub(crate) fn domain(&self) -> Option<Domain<'a>> {
+        match self.to {
+            ForwardPath::Mailbox(mailbox) => Some(mailbox.domain()),
+            _ => None,
+        }
     }
 }
 

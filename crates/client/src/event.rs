@@ -240,6 +240,8 @@ pub enum BeginError {
     TooManyRecipients,
     /// The server takes no more messages over this connection (RFC 9422, MAILMAX): go on over another one.
     TooManyMessages,
+    /// The recipients have more domains than the server takes over this connection (RFC 9422, RCPTDOMAINMAX): go on over another one.
+    TooManyDomains,
     /// The message is larger than the server takes (RFC 1870 §6.1).
     TooLarge {
         /// What the server takes, in octets.
@@ -270,7 +272,13 @@ impl BeginError {
     #[must_use]
     pub const fn enhanced(&self) -> Option<EnhancedCode> {
         Some(match self {
-            Self::NotReady | Self::NoRecipients | Self::TooManyRecipients | Self::TooManyMessages => return None,
+            Self::NotReady
+            | Self::NoRecipients
+            | Self::TooManyRecipients
+            | Self::TooManyMessages
+            | Self::TooManyDomains => {
+                return None;
+            }
             Self::TooLarge { .. } => EnhancedCode::literal(5, 3, 4),
             Self::BodyNotOffered => EnhancedCode::literal(5, 6, 3),
             Self::Utf8NotOffered => EnhancedCode::literal(5, 6, 7),
@@ -288,6 +296,7 @@ impl fmt::Display for BeginError {
             Self::NoRecipients => f.write_str("a message needs a recipient"),
             Self::TooManyRecipients => f.write_str("too many recipients for one transaction"),
             Self::TooManyMessages => f.write_str("the server takes no more messages over this connection"),
+            Self::TooManyDomains => f.write_str("the server takes recipients of no more domains over this connection"),
             Self::TlsNotAssured => f.write_str(
                 "the message requires TLS all the way, and the server does not offer REQUIRETLS or was not verified",
             ),

@@ -5,7 +5,7 @@ use crate::event::{BeginError, Event, Stage, TransactionId};
 use crate::outcome::RecipientOutcome;
 use crate::report::{Kept, Report};
 use crate::session::Session;
-use ehlo_codec::{Domain, ForwardPath, ReplyCode};
+use ehlo_codec::{Domain, ReplyCode};
 use std::time::Instant;
 
 /// What is to be done next for a [`Job`].
@@ -15,7 +15,8 @@ pub enum Next {
     Begun(TransactionId),
     /// Nothing is left to be done: [`Job::into_report`] tells.
     Over,
-    /// Recipients are left, and this session takes no more messages (RFC 9422, MAILMAX): go on over another connection.
+    /// Recipients are left, and this session takes no more messages, or none for their domains (RFC 9422, MAILMAX and RCPTDOMAINMAX): go on
+    /// over another connection.
     Elsewhere,
 }
 
@@ -68,9 +69,13 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     ///
-    /// [`BeginError`] that is the caller's or of the moment. One that is the message's is the outcome of its recipients.
+    /// [`BeginError`] that is the caller's or of the moment, such as [`NotReady`](BeginError::NotReady) while a transaction of this job goes
+    /// on. One that is the message's is the outcome of its recipients.
     pub fn begin(&mut self, session: &mut Session, now: Instant) -> Result<Next, BeginError> {
-        let first = self.whole && self.current.is_none() && self.waiting.is_empty() && !self.report.is_begun();
+        if self.current.is_some() {
+            return Err(BeginError::NotReady);
+        }
+        let first = self.whole && self.waiting.is_empty() && !self.report.is_begun();
         let most = session.max_recipients();
         if first {
             let count = self.envelope.to.len();
@@ -82,30 +87,31 @@ impl<'a> Job<'a> {
         if self.waiting.is_empty() {
             return Ok(Next::Over);
         }
-        self.choose(most.max(1), session.max_domains());
-        self.start(session, now)
+        self.choose(most.max(1), session);
+        if self.batch.is_empty() { Ok(Next::Elsewhere) } else { self.start(session, now) }
     }
 
-    /// Takes from the front of those who wait as many as one transaction may have.
-    fn choose(&mut self, most: usize, most_domains: Option<u32>) {
+    /// Takes from the front of those who wait as many as one transaction may have, of those domains that the session may have.
+    fn choose(&mut self, most: usize, session: &Session) {
         self.whole = false;
         self.batch.clear();
         self.batch_to.clear();
-        let mut domains: Vec<Domain<'a>> = Vec::new();
+        let mut fresh: Vec<Domain<'a>> = Vec::new();
         let Self { envelope, waiting, batch, batch_to, report, .. } = self;
         waiting.retain(|&i| {
             let to = envelope.to[i as usize];
             if batch.len() == most {
                 return true;
             }
-            if let (Some(most), ForwardPath::Mailbox(mailbox)) = (most_domains, to.to) {
-                let domain = mailbox.domain();
-                let known = domains.iter().any(|one| one.as_str().eq_ignore_ascii_case(domain.as_str()));
-                if !known && domains.len() >= most.max(1) as usize {
+            if let (Some(most), Some(domain)) = (session.max_domains(), to.domain()) {
+                let is_same = |one: &str| one.eq_ignore_ascii_case(domain.as_str());
+                let known = session.domains().iter().any(|one| is_same(one.as_str()))
+                    || fresh.iter().any(|one| is_same(one.as_str()));
+                if !known && session.domains().len() + fresh.len() >= most as usize {
                     return true;
                 }
                 if !known {
-                    domains.push(domain);
+                    fresh.push(domain);
                 }
             }
             report.set(i as usize, Kept::Open);
@@ -159,6 +165,9 @@ impl<'a> Job<'a> {
     }
 
     fn on_reply(&mut self, session: &Session, current: TransactionId, stage: Stage, code: ReplyCode) {
+        if session.replied() != Some(current) {
+            return;
+        }
         // What the session has made of it: whoever waits no longer was decided by this reply.
         let outcomes = session.recipients(current);
         let one = match stage {
@@ -166,6 +175,8 @@ impl<'a> Job<'a> {
                 self.taken = true;
                 return;
             }
+            // It is about all who wait, and not about this one alone.
+            Stage::Rcpt(_) if code == ReplyCode::SERVICE_NOT_AVAILABLE => 0..outcomes.len(),
             Stage::Rcpt(i) | Stage::Delivery(i) => i as usize..i as usize + 1,
             _ => 0..outcomes.len(),
         };
@@ -217,9 +228,13 @@ impl<'a> Job<'a> {
         self.current.is_none() && self.waiting.is_empty() && self.report.is_begun()
     }
 
-    /// What became of each recipient. Whoever is left was not sent to.
+    /// What became of each recipient. Whoever is left was not sent to; of those in a transaction that goes on nothing is known.
     #[must_use]
     pub fn into_report(mut self) -> Report {
+        if self.current.is_some() {
+            let open = if self.whole { self.report.len() } else { self.batch.len() };
+            self.settle(&vec![RecipientOutcome::Unknown; open]);
+        }
         self.report.without_dsn = self.without_dsn;
         self.report.close();
         self.report

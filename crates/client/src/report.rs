@@ -8,7 +8,8 @@ use std::ops::Range;
 
 /// What became of each recipient of a message, in the order of its envelope.
 ///
-/// Replies are kept once, however many recipients they decide about; it takes a few bytes for each recipient besides.
+/// Replies are kept once, however many recipients they decide about, up to [`MAX_TEXT`](Self::MAX_TEXT) octets of text; it takes a few bytes for
+/// each recipient besides.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     fates: Vec<Kept>,
@@ -142,6 +143,13 @@ impl fmt::Display for SavedReply<'_> {
 }
 
 impl Report {
+    /// Octets of the texts of all replies that are kept. Of those beyond, the codes are: a server that has a page to say about each recipient does
+    /// not fill anybody's memory.
+    pub const MAX_TEXT: usize = 64 * 1024;
+
+    /// Kept replies that a new one is compared with.
+    const RECENT: usize = 4;
+
     pub(crate) fn new(recipients: usize) -> Self {
         Self { fates: vec![Kept::Open; recipients], ..Self::default() }
     }
@@ -243,9 +251,21 @@ impl Report {
         use fmt::Write as _;
         let reply = reply?;
         let start = self.texts.len();
+        // "250 " and the line feed; what is no text takes more.
+        self.texts.reserve(reply.lines().map(|line| line.len() + 5).sum());
         // A String takes whatever there is.
         let _ = write!(self.texts, "{reply}");
         let (code, enhanced) = (reply.code(), reply.enhanced());
+        // Many are refused in the same words, one behind the other or in turns.
+        let same = |kept: &KeptReply| kept.code == code && self.texts[kept.text.clone()] == self.texts[start..];
+        let recent = self.replies.len().saturating_sub(Self::RECENT);
+        if let Some(at) = self.replies[recent..].iter().position(same) {
+            self.texts.truncate(start);
+            return u32::try_from(recent + at).ok();
+        }
+        if self.texts.len() > Self::MAX_TEXT {
+            self.texts.truncate(start);
+        }
         self.replies.push(KeptReply { code, enhanced, text: start..self.texts.len() });
         u32::try_from(self.replies.len() - 1).ok()
     }

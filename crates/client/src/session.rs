@@ -17,7 +17,7 @@ use crate::outcome::RecipientOutcome;
 use crate::script::Script;
 use crate::timeouts::deadline;
 use crate::tls::TlsInfo;
-use ehlo_codec::{Capabilities, ReplyReader, ReplyStep, ReplyView};
+use ehlo_codec::{Capabilities, DomainBuf, ReplyReader, ReplyStep, ReplyView};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,7 +50,8 @@ enum Phase {
 /// - **After any call**: write [`output`](Self::output) and confirm by [`output_sent`](Self::output_sent), look at
 ///   [`poll_timeout`](Self::poll_timeout), and drain [`poll_event`](Self::poll_event).
 /// - **Confirm what was written before handing in what was read after it.** A reply whose first byte comes before its command was
-///   written whole answers nothing, and ends the session: a server that talks ahead would shift every answer by one.
+///   written whole answers nothing, and ends the session: a server that talks ahead would shift every answer by one. So tell the end of a body
+///   or a chunk as soon as its last octet was written; of an empty one, when its command was.
 /// - **Reading goes on while writing.** A server may stop reading until its replies are read (RFC 2920 §3.1); a driver that
 ///   writes a flight to its end before it reads can wait for ever.
 /// - **Bodies** are the driver's: after [`Event::BodyWanted`] it writes the output, and behind it the body from where it lies, in the form
@@ -91,7 +92,11 @@ pub struct Session {
     authenticated: bool,
     quit_wanted: bool,
     /// The challenge that is to be answered, decoded.
-    challenge: Vec<u8>,
+    challenge: auth::Secret,
+    /// The transaction that the last reply was for.
+    replied: Option<TransactionId>,
+    /// Domains of recipients so far, where the server has told how many there may be.
+    domains: Vec<DomainBuf>,
 }
 
 impl Session {
@@ -117,7 +122,9 @@ impl Session {
             dirty: false,
             authenticated: false,
             quit_wanted: false,
-            challenge: Vec::new(),
+            challenge: auth::Secret::default(),
+            replied: None,
+            domains: Vec::new(),
             config,
         }
     }
@@ -195,7 +202,9 @@ impl Session {
     }
 
     fn may_run_ahead(&self) -> bool {
-        self.offer().pipelining() && self.open.len() < self.config.ahead
+        // One whose body is not wanted any more has no end behind which the next could begin.
+        let ended = self.open.back().is_some_and(|transaction| transaction.end.is_some());
+        ended && self.offer().pipelining() && self.open.len() < self.config.ahead
     }
 
     /// Whether the output has credentials, which nobody is to write down.
@@ -237,6 +246,12 @@ impl Session {
         self.reader.reply()
     }
 
+    /// The transaction that this reply was for; `None` if it was for none. Where several are open, [`Event::Reply`] alone does not tell.
+    #[must_use]
+    pub const fn replied(&self) -> Option<TransactionId> {
+        self.replied
+    }
+
     /// What the server offers. Empty until [`Event::Ready`], and if it knows HELO only.
     #[must_use]
     pub const fn capabilities(&self) -> &Capabilities {
@@ -262,10 +277,15 @@ impl Session {
         self.config.max_recipients.min(theirs.unwrap_or(usize::MAX))
     }
 
-    /// Most domains that the recipients of one transaction may have, if the server has told (RFC 9422, RCPTDOMAINMAX).
+    /// Most domains that the recipients of all transactions of this session may have, if the server has told (RFC 9422, RCPTDOMAINMAX).
     #[must_use]
     pub fn max_domains(&self) -> Option<u32> {
         self.capabilities.limits().rcpt_domain_max()
+    }
+
+    /// Domains of recipients so far, where there is a most of them.
+    pub(crate) fn domains(&self) -> &[DomainBuf] {
+        &self.domains
     }
 
     /// Transactions that may still be begun over this connection, if the server has told (RFC 9422, MAILMAX).

@@ -1,9 +1,12 @@
 //! Nothing that a caller passes in can end a line or a message before its time.
 
-use ehlo_client::Config;
+mod clock;
+
 use ehlo_client::codec::{
     DataDecoder, DataStep, Domain, ForwardPath, LineEnding, Mailbox, Params, ReversePath, StuffError, Stuffed, Stuffer,
 };
+use ehlo_client::{Config, Session, StartTls, TlsInfo};
+use std::sync::Arc;
 
 /// A message as it goes over the wire, its pieces cut at the given length.
 fn wire(body: &[u8], piece: usize) -> Result<Vec<u8>, StuffError> {
@@ -149,4 +152,28 @@ fn no_near_miss_of_the_end_leaves_as_it_is() {
             }
         }
     }
+}
+
+// C066
+#[test]
+fn mechanisms_are_those_that_are_offered_inside_tls() {
+    let now = clock::epoch();
+    let config = Config::new("client.example").expect("a domain").starttls(StartTls::Required);
+    let mut session = Session::new(now, Arc::new(config));
+    let mechanisms = |session: &Session| session.capabilities().auth().map(|auth| auth.to_string()).unwrap_or_default();
+    let hear = |session: &mut Session, bytes: &[u8]| {
+        let n = session.output().len();
+        session.output_sent(now, n);
+        session.handle_input(now, bytes);
+        while session.poll_event().is_some() {}
+    };
+    hear(&mut session, b"220 mx\r\n");
+    hear(&mut session, b"250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n");
+    assert_eq!(mechanisms(&session), "AUTH PLAIN LOGIN");
+    hear(&mut session, b"220 go\r\n");
+    session.handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256", true)).expect("it is wanted");
+    assert!(mechanisms(&session).is_empty(), "a list that came in clear is kept");
+    hear(&mut session, b"250-mx\r\n250 AUTH SCRAM-SHA-256\r\n");
+    assert_eq!(mechanisms(&session), "AUTH SCRAM-SHA-256");
+    assert!(session.is_ready());
 }

@@ -177,6 +177,9 @@ impl<W: Wire> Conversation<W> {
                 over |= job.on_event(self.link.session(), &event);
                 if let Event::BodyWanted(_, transfer) = event {
                     self.link.begin_body(transfer, kind, job.envelope().size, endings);
+                    if body.is_prepared() && endings == LineEndings::Refuse {
+                        self.link.trust_body();
+                    }
                     read = false;
                 }
             }
@@ -220,7 +223,8 @@ impl<W: Wire> Conversation<W> {
                     && let Some((_, job, text)) = open.back()
                 {
                     self.link.begin_body(transfer, job.envelope().body, job.envelope().size, LineEndings::Refuse);
-                    body = Some(Bytes::new(text));
+                    self.link.trust_body();
+                    body = Some(Bytes::prepared(text));
                 }
                 // Replies come in the order of the commands.
                 let over = open.front_mut().is_some_and(|(_, job, _)| job.on_event(self.link.session(), &event));

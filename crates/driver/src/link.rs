@@ -234,6 +234,11 @@ impl Link {
         self.in_body = true;
     }
 
+    /// The body that has just begun was looked through as a whole, and needs no other look.
+    pub const fn trust_body(&mut self) {
+        self.body.trust();
+    }
+
     /// Whether another piece of the body is wanted.
     #[must_use]
     pub const fn wants_piece(&self) -> bool {
@@ -288,6 +293,8 @@ impl Link {
 
     /// What is to be written to the socket now, in two parts.
     pub fn output(&mut self, now: Instant) -> [&[u8]; 2] {
+        // A chunk may wait for the reply to one before it.
+        self.advance(now);
         if self.tls.is_some() {
             self.fill(now);
         }

@@ -26,6 +26,11 @@ pub trait Body {
     /// Its octets, if they are known: as they are, with their line ends.
     fn size(&self) -> Option<u64>;
 
+    /// Whether it was looked through as a whole by [`prepare`](crate::prepare), so that it need not be while it is sent.
+    fn is_prepared(&self) -> bool {
+        false
+    }
+
     /// The next octets, which are given again until they are [consumed](Self::consume); none at its end.
     fn fill(&mut self) -> impl Future<Output = io::Result<&[u8]>> + Send;
 
@@ -41,19 +46,30 @@ pub trait Body {
 pub struct Bytes<'a> {
     all: &'a [u8],
     at: usize,
+    prepared: bool,
 }
 
 impl<'a> Bytes<'a> {
     /// That message.
     #[must_use]
     pub const fn new(all: &'a [u8]) -> Self {
-        Self { all, at: 0 }
+        Self { all, at: 0, prepared: false }
+    }
+
+    /// That message, which [`prepare`](crate::prepare) has looked through; its envelope is the one that came out.
+    #[must_use]
+    pub const fn prepared(all: &'a [u8]) -> Self {
+        Self { all, at: 0, prepared: true }
     }
 }
 
 impl Body for Bytes<'_> {
     fn size(&self) -> Option<u64> {
         Some(self.all.len() as u64)
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.prepared
     }
 
     fn fill(&mut self) -> impl Future<Output = io::Result<&[u8]>> + Send {

@@ -129,7 +129,7 @@ pub(crate) struct ListRule {
 impl Plan {
     /// Opens all places. May block.
     pub(crate) fn open(&mut self, places: &Places) -> Result<(), String> {
-        self.places = self.place_names.iter().map(|name| places.get(name)).collect::<Result<_, _>>()?;
+        self.places = self.place_names.iter().map(|name| places.get(name, &self.hostname)).collect::<Result<_, _>>()?;
         Ok(())
     }
 

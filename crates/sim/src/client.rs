@@ -1,5 +1,6 @@
 //! The client session under watch: driven as a driver does it, checked after every call, and recorded.
 
+mod bodies;
 mod model;
 mod replay;
 
@@ -7,8 +8,14 @@ pub use replay::{Op, replay};
 
 use crate::plan::Message;
 use crate::trace::mix;
-use ehlo_client::{BeginError, BodyEnd, CloseReason, Config, Envelope, Event, RecipientOutcome, Session, Stage};
+use bodies::Body;
+use ehlo_client::{
+    AuthOutcome, BeginError, BodyEnd, CloseReason, Config, Envelope, Event, Outcome, RecipientOutcome, Session, Stage,
+    TlsInfo, TransactionId, Transfer,
+};
+use ehlo_codec::Extension;
 use model::Model;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,12 +32,30 @@ pub enum Fate {
     Done(Vec<RecipientOutcome>),
 }
 
-/// A body that is being written.
-#[derive(Debug)]
-struct Body {
-    wire: Vec<u8>,
-    written: usize,
-    end: BodyEnd,
+/// How a driver goes about its session, beside the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// Transactions that the settings allow at once.
+    pub ahead: usize,
+    /// Authenticates where that is offered.
+    pub login: Option<Login>,
+    /// Has [`BodyWriter`](ehlo_client::BodyWriter) make the wire form of bodies.
+    pub writer: bool,
+    /// Nothing is sent outside of TLS.
+    pub needs_tls: bool,
+    /// The connection begins with TLS.
+    pub implicit_tls: bool,
+}
+
+/// How a driver authenticates.
+#[derive(Clone, Copy, Debug)]
+pub struct Login {
+    /// The mechanism's name.
+    pub mechanism: &'static str,
+    /// Octets of the initial response, if there is one.
+    pub initial: Option<u16>,
+    /// Challenges that are answered; the next one is given up.
+    pub responses: u8,
 }
 
 /// A client session and a driver of it, with mail to send. Each method does one thing to the session, takes what comes of it, and
@@ -39,18 +64,24 @@ struct Body {
 pub struct Client {
     session: Session,
     config: Arc<Config>,
+    habits: Habits,
     start: Instant,
     model: Model,
     mail: Vec<Message>,
     fates: Vec<Fate>,
+    /// Messages whose body went as chunks, exactly as they are.
+    chunked: Vec<bool>,
     next: usize,
-    /// The transaction that is open or was the last.
-    current: usize,
+    /// The transactions that are open, the oldest first: their name, their place in the model, and their message.
+    open: VecDeque<(TransactionId, usize, usize)>,
     body: Option<Body>,
-    /// The body of the current transaction is written, but for what the session put out behind it.
-    body_written: bool,
-    /// What is left to write of that.
+    /// What is left to write of the end of a body.
     end_left: usize,
+    login_tried: bool,
+    challenges: u8,
+    challenged: bool,
+    authenticated: bool,
+    tls_wanted: bool,
     closed: Option<CloseReason>,
     /// All that was put out, digested.
     digest: u64,
@@ -61,23 +92,29 @@ pub struct Client {
 impl Client {
     /// A session over a connection that has just been made.
     #[must_use]
-    pub fn new(now: Instant, config: Arc<Config>, mail: Vec<Message>) -> Self {
+    pub fn new(now: Instant, config: Arc<Config>, habits: Habits, mail: Vec<Message>) -> Self {
         Self {
             session: Session::new(now, Arc::clone(&config)),
             config,
             start: now,
             model: Model::default(),
             fates: vec![Fate::default(); mail.len()],
+            chunked: vec![false; mail.len()],
             mail,
             next: 0,
-            current: 0,
+            open: VecDeque::new(),
             body: None,
-            body_written: false,
             end_left: 0,
+            login_tried: false,
+            challenges: 0,
+            challenged: false,
+            authenticated: false,
+            tls_wanted: habits.implicit_tls,
             closed: None,
             digest: 0,
             said: Vec::new(),
             ops: None,
+            habits,
         }
     }
 
@@ -109,7 +146,7 @@ impl Client {
     /// Whether there is anything to write: of the session's, or of a body.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.body.is_some() || !self.session.output().is_empty()
+        !self.session.output().is_empty() || self.body.as_ref().is_some_and(|body| body.has_output(&self.session))
     }
 
     /// Whether a body is written and its end is not.
@@ -118,10 +155,10 @@ impl Client {
         self.end_left
     }
 
-    /// Whether a transaction can be begun, or the session be ended.
+    /// Whether something can be begun or answered, or the session be ended.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.session.is_ready()
+        self.challenged || self.session.is_ready() && !(self.is_through() && !self.open.is_empty())
     }
 
     /// Whether a transaction was begun for each message.
@@ -130,20 +167,32 @@ impl Client {
         self.next == self.mail.len()
     }
 
+    /// Whether the handshake of TLS is to be made.
+    #[must_use]
+    pub const fn wants_handshake(&self) -> bool {
+        self.tls_wanted && self.closed.is_none()
+    }
+
+    /// Whether the server has said that it knows who this is.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
     /// When time must be told at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.session.poll_timeout().map(|(at, _)| at)
     }
 
-    /// The mail, and what became of it.
-    pub fn fates(&self) -> impl Iterator<Item = (&Message, &Fate)> {
-        self.mail.iter().zip(&self.fates)
+    /// The mail, what became of it, and whether its octets went as they are.
+    pub fn fates(&self) -> impl Iterator<Item = (&Message, &Fate, bool)> {
+        self.mail.iter().zip(&self.fates).zip(&self.chunked).map(|((message, fate), chunked)| (message, fate, *chunked))
     }
 
     /// What was sent and has no reply, in order; the greeting answers the connection.
     #[must_use]
-    pub fn unanswered(&self) -> &[Stage] {
+    pub fn unanswered(&self) -> Vec<Stage> {
         self.model.unanswered()
     }
 
@@ -160,37 +209,70 @@ impl Client {
         &self.said
     }
 
-    /// Begins the next transaction, or quits behind the last.
+    /// Answers a challenge, authenticates, begins the next transaction, or quits behind the last.
     pub fn work(&mut self, now: Instant) {
+        if self.challenged || !self.login_tried && self.session.is_ready() && self.habits.login.is_some() {
+            self.record(now, || Op::Work);
+            self.authenticate(now);
+            return self.settle(now);
+        }
         if self.is_through() {
             return self.quit(now);
         }
         self.record(now, || Op::Work);
+        self.begin(now);
+        self.settle(now);
+    }
+
+    fn authenticate(&mut self, now: Instant) {
+        let login = self.habits.login.expect("it authenticates");
+        if self.challenged {
+            self.challenged = false;
+            self.challenges += 1;
+            if self.challenges > login.responses {
+                self.said.push("cancels".into());
+                self.session.cancel_auth(now).expect("there is a challenge");
+            } else {
+                let response = vec![self.challenges; usize::from(self.challenges) * 11 % 40];
+                self.session.respond(now, &response).expect("there is a challenge");
+            }
+            return;
+        }
+        self.login_tried = true;
+        if self.session.capabilities().has(Extension::Auth) {
+            assert!(self.model.offers("AUTH"), "capabilities that were not offered");
+            let initial = login.initial.map(|octets| vec![0xA7; octets.into()]);
+            self.session.authenticate(now, login.mechanism, initial.as_deref()).expect("the session is ready");
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
         let message = &self.mail[self.next];
-        let to = message.recipients();
+        let to: Vec<_> = message.recipients().into_iter().map(Into::into).collect();
         let mut envelope = Envelope::new(message.sender(), &to).with_body(message.kind);
         if let Some(size) = message.declared {
             envelope = envelope.with_size(size);
         }
         let ready = self.session.is_ready();
         match self.session.begin(now, &envelope) {
-            Ok(_) => {
+            Ok(id) => {
                 assert!(ready, "a transaction was begun and the session was not ready");
+                assert!(self.open.len() < self.habits.ahead.max(1), "too many transactions at once");
+                assert!(!self.habits.needs_tls || self.model.inside_tls, "a transaction in clear");
                 self.fates[self.next] = Fate::UnderWay;
-                (self.body_written, self.end_left) = (false, 0);
-                self.model.begin(to.len());
-                self.current = self.next;
+                let place = self.model.begin(to.len());
+                self.open.push_back((id, place, self.next));
             }
-            Err(BeginError::NotReady) => {
-                assert!(!ready, "a ready session is not ready");
-                return self.settle(now);
-            }
-            Err(BeginError::TooLarge { .. } | BeginError::BodyNotOffered) => {}
+            Err(BeginError::NotReady) => return assert!(!ready, "a ready session is not ready"),
+            Err(BeginError::TooManyRecipients) => assert!(to.len() > self.session.max_recipients()),
+            Err(BeginError::TooManyMessages) => assert_eq!(self.session.transactions_left(), Some(0)),
+            Err(BeginError::TooManyDomains) => assert!(self.session.max_domains().is_some()),
+            Err(BeginError::TooLarge { limit }) => assert!(message.declared.is_some_and(|size| size > limit)),
+            Err(BeginError::BodyNotOffered) => {}
             Err(error) => panic!("a ready session refused: {error}"),
         }
         self.said.push(format!("begin {}: {:?}", self.next, self.fates[self.next]));
         self.next += 1;
-        self.settle(now);
     }
 
     /// Ends the session as soon as no transaction is open.
@@ -201,12 +283,21 @@ impl Client {
         self.settle(now);
     }
 
+    /// The driver gives up: a body can't be read to its end.
+    pub fn abandon(&mut self, now: Instant) {
+        self.record(now, || Op::Abandon);
+        self.session.abandon(now);
+        self.settle(now);
+        assert!(self.closed.is_some(), "a session that was given up goes on");
+    }
+
     /// The server has sent this.
     pub fn hear(&mut self, now: Instant, bytes: &[u8]) {
         match self.ops.as_mut().and_then(|ops| ops.last_mut()) {
             Some((at, Op::Input(kept))) if *at == now => kept.extend_from_slice(bytes),
             _ => self.record(now, || Op::Input(bytes.to_vec())),
         }
+        let surplus = self.wants_handshake() && !bytes.is_empty();
         let mut rest = bytes;
         loop {
             let step = self.session.handle_input(now, rest);
@@ -216,6 +307,7 @@ impl Client {
             self.on_event(event);
         }
         assert!(rest.is_empty() || self.closed.is_some(), "input was left without an event");
+        assert!(!surplus || self.closed.is_some(), "clear text in place of a handshake");
         self.settle(now);
     }
 
@@ -225,6 +317,24 @@ impl Client {
         self.session.handle_eof(now);
         self.settle(now);
         assert!(self.closed.is_some(), "a session without a connection");
+    }
+
+    /// The handshake that was wanted is made, with a server that was verified or not; or it failed.
+    pub fn handshaken(&mut self, now: Instant, verified: Option<bool>) {
+        self.record(now, || Op::Tls(verified));
+        self.tls_wanted = false;
+        self.said.push(format!("TLS: {verified:?}"));
+        match verified {
+            None => self.session.tls_failed(now),
+            Some(verified) => {
+                self.model.inside_tls();
+                self.session
+                    .handle_tls(now, TlsInfo::new("TLSv1.3", "TLS_AES_128_GCM_SHA256", verified))
+                    .expect("it was wanted");
+                assert!(self.session.capabilities().lines().next().is_none(), "what was offered in clear is kept");
+            }
+        }
+        self.settle(now);
     }
 
     /// Time has passed. If it is not the deadline yet, nothing may change.
@@ -260,9 +370,10 @@ impl Client {
         assert_eq!(self.session.wants_input(), open);
         let output = self.session.output();
         assert!(open || output.is_empty(), "a closed client speaks");
-        assert!(self.body.is_none() || output.is_empty(), "commands within a body");
-        let recipients = self.mail.get(self.current).map_or(0, |message| message.to.len());
-        assert!(output.len() <= (recipients + 4) * 600, "{} bytes wait", output.len());
+        let recipients: usize = self.open.iter().map(|(_, _, message)| self.mail[*message].to.len() + 4).sum();
+        // A response of AUTH is as long as the driver makes it.
+        let response = self.habits.login.and_then(|login| login.initial).map_or(0, |octets| 2 * usize::from(octets));
+        assert!(output.len() <= (recipients + 4) * 600 + response, "{} bytes wait", output.len());
         let broken = output.windows(2).any(|pair| (pair[0] == b'\r') != (pair[1] == b'\n'));
         assert!(!broken, "a CR or LF that stands alone: {}", output.escape_ascii());
     }
@@ -271,51 +382,77 @@ impl Client {
         assert!(self.closed.is_none(), "{event:?} behind the end");
         self.said.push(format!("{event:?}"));
         match event {
-            Event::Reply(stage, code) => {
-                let reply = self.session.reply().expect("the reply that is told of");
-                assert_eq!(reply.code(), code);
-                self.said.push(reply.to_string());
-                self.model.replied(stage, code, self.body.is_some() || self.end_left > 0);
+            Event::Reply(stage, code) => self.on_reply(stage, code),
+            Event::Ready => {
+                assert!(!self.habits.needs_tls || self.model.inside_tls, "ready in clear, where TLS is required");
             }
-            Event::BodyWanted(_) => {
-                assert!(self.body.is_none() && self.fates[self.current] == Fate::UnderWay, "a body out of place");
-                let message = &self.mail[self.current];
-                let mut wire = message.wire.clone();
-                // Either the driver writes the end, or the session does.
-                let end = match message.end {
-                    _ if self.current % 2 == 1 => {
-                        wire.extend_from_slice(message.end);
-                        BodyEnd::Included
-                    }
-                    b".\r\n" => BodyEnd::Dot,
-                    _ => BodyEnd::CrlfDot,
-                };
-                self.body = Some(Body { wire, written: 0, end });
+            Event::TlsWanted => {
+                assert!(!self.model.inside_tls, "a handshake within TLS");
+                self.tls_wanted = true;
             }
-            Event::Done(_, outcome) => {
-                let recipients = self.session.recipients().to_vec();
-                let count =
-                    |wanted: fn(&RecipientOutcome) -> bool| recipients.iter().filter(|r| wanted(r)).count() as u32;
-                assert_eq!(outcome.accepted, count(|r| *r == RecipientOutcome::Accepted));
-                assert_eq!(outcome.refused, count(|r| matches!(r, RecipientOutcome::Refused { .. })));
-                assert_eq!(outcome.unsent, count(|r| *r == RecipientOutcome::Unsent));
-                assert_eq!(outcome.unknown, count(|r| *r == RecipientOutcome::Unknown));
-                assert_eq!(count(|r| *r == RecipientOutcome::Pending), 0, "nothing is left open");
-                // A doubt begins where the last byte of the message is written, and no earlier.
-                let end_written = self.body_written && self.end_left == 0;
-                assert_eq!(recipients, self.model.outcomes(end_written), "what the replies say");
-                self.said.push(format!("{recipients:?}"));
-                let fate = &mut self.fates[self.current];
-                assert_eq!(*fate, Fate::UnderWay, "a transaction ends once");
-                *fate = Fate::Done(recipients);
-                self.body = None;
+            Event::Challenge => {
+                assert_eq!(Some(self.session.challenge()), self.model.challenge(), "the challenge");
+                self.challenged = true;
             }
+            Event::Auth(outcome) => {
+                self.challenged = false;
+                self.authenticated |= outcome == AuthOutcome::Succeeded;
+                assert_eq!(self.authenticated, self.session.is_authenticated());
+                let given_up = matches!(outcome, AuthOutcome::Cancelled | AuthOutcome::BadChallenge);
+                assert_eq!(given_up, self.model.is_given_up(), "{outcome:?}");
+            }
+            Event::BodyWanted(id, transfer) => self.on_body_wanted(id, transfer),
+            Event::Done(id, outcome) => self.on_done(id, outcome),
             Event::Closed(reason) => {
-                assert!(!self.fates.contains(&Fate::UnderWay), "a transaction is left open");
+                assert!(!self.fates.contains(&Fate::UnderWay) && self.open.is_empty(), "a transaction is left open");
                 self.closed = Some(reason);
                 self.body = None;
+                (self.challenged, self.tls_wanted) = (false, false);
             }
             _ => {}
+        }
+    }
+
+    fn on_reply(&mut self, stage: Stage, code: ehlo_codec::ReplyCode) {
+        let reply = self.session.reply().expect("the reply that is told of");
+        assert_eq!(reply.code(), code);
+        self.said.push(reply.to_string());
+        let of = self.model.replied(stage, code, self.body.is_some() || self.end_left > 0);
+        if let Some(of) = of {
+            let front = self.open.front().expect("a reply to a transaction that is over");
+            assert_eq!((front.1, self.session.replied()), (of, Some(front.0)), "whose reply it is");
+        }
+    }
+
+    fn on_body_wanted(&mut self, id: TransactionId, transfer: Transfer) {
+        assert!(self.body.is_none(), "a body within a body");
+        let (last, place, message) = *self.open.back().expect("a body for no transaction");
+        assert_eq!(last, id, "a body out of its turn");
+        // Only a chunk whose length is known can go out along with its envelope.
+        assert!(self.model.wants_body(place, transfer == Transfer::Whole), "a body for nobody");
+        self.chunked[message] = transfer != Transfer::Dots;
+        self.model.empty_chunks_end = transfer == Transfer::Chunks && self.habits.writer;
+        self.body = Some(Body::new(&self.mail[message], message, transfer, self.habits.writer));
+    }
+
+    fn on_done(&mut self, id: TransactionId, outcome: Outcome) {
+        let (oldest, place, message) = self.open.pop_front().expect("the end of no transaction");
+        assert_eq!(oldest, id, "the oldest is over first");
+        let recipients = self.session.recipients(id).to_vec();
+        let count = |wanted: fn(&RecipientOutcome) -> bool| recipients.iter().filter(|r| wanted(r)).count() as u32;
+        assert_eq!(outcome.accepted, count(|r| *r == RecipientOutcome::Accepted));
+        assert_eq!(outcome.refused, count(|r| matches!(r, RecipientOutcome::Refused { .. })));
+        assert_eq!(outcome.unsent, count(|r| *r == RecipientOutcome::Unsent));
+        assert_eq!(outcome.unknown, count(|r| *r == RecipientOutcome::Unknown));
+        assert_eq!(count(|r| *r == RecipientOutcome::Pending), 0, "nothing is left open");
+        let gone = self.model.is_told_off() && recipients != self.model.outcomes(place, false);
+        assert_eq!(recipients, self.model.outcomes(place, gone), "what the replies say");
+        self.said.push(format!("{recipients:?}"));
+        let fate = &mut self.fates[message];
+        assert_eq!(*fate, Fate::UnderWay, "a transaction ends once");
+        *fate = Fate::Done(recipients);
+        if self.body.as_ref().is_some_and(|body| body.message() == message) {
+            self.body = None;
         }
     }
 
@@ -330,6 +467,7 @@ impl Client {
             self.model.sent(&bytes);
             self.session.output_sent(now, bytes.len());
             self.end_left = self.end_left.saturating_sub(bytes.len());
+            self.end_empty(now);
             bytes
         };
         self.digest = bytes.iter().fold(self.digest, |digest, byte| mix(digest, u64::from(*byte)));
@@ -337,29 +475,17 @@ impl Client {
         bytes
     }
 
-    fn send_body(&mut self, now: Instant, most: usize) -> Vec<u8> {
-        let Some(body) = &mut self.body else { return Vec::new() };
-        let rest = &body.wire[body.written..];
-        let bytes = rest[..most.min(rest.len())].to_vec();
-        body.written += bytes.len();
-        let end = (body.written == body.wire.len()).then_some(body.end);
-        self.record(now, || Op::Sent(bytes.len()));
-        self.session.body_progress(now);
-        if let Some(end) = end {
-            self.session.body_finished(now, end).expect("a body was wanted");
-            self.body = None;
-            self.body_written = true;
-            self.end_left = self.session.output().len();
-            self.model.body_finished(self.end_left);
-        }
-        bytes
-    }
-
-    /// A body is not ended where none is wanted.
+    /// A body is not ended where none is wanted, nor a chunk begun, nor a challenge answered.
     pub fn misuse(&mut self, now: Instant) {
         if self.body.is_none() {
             assert!(self.session.body_finished(now, BodyEnd::Dot).is_err(), "the end of no body");
-            self.settle(now);
+            assert!(self.session.chunk(now, 1, false).is_err(), "a chunk of no body");
+            assert!(self.session.chunk_finished(now).is_err(), "the end of no chunk");
         }
+        if !self.challenged {
+            assert!(self.session.respond(now, b"x").is_err(), "an answer to no challenge");
+            assert!(self.session.cancel_auth(now).is_err(), "the end of no exchange");
+        }
+        self.settle(now);
     }
 }

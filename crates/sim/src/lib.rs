@@ -24,7 +24,7 @@ pub mod server;
 mod trace;
 mod world;
 
-pub use client::Client;
+pub use client::{Client, Habits};
 pub use plan::Message;
 pub use rng::Rng;
 pub use server::Server;

@@ -1,7 +1,9 @@
 //! What a seed decides before the run begins: the settings, the mail, and what will go wrong.
 
+use crate::client::{Habits, Login};
 use crate::rng::Rng;
-use ehlo_codec::{BodyType, ForwardPath, ReversePath, Stuffed, Stuffer};
+use ehlo_client::StartTls;
+use ehlo_codec::{BodyType, ForwardPath, ReplyLimits, ReversePath, Stuffed, Stuffer};
 use ehlo_server::{AuthMechanism, BareLineEnds, Limits, MechanismNeeds, Questions, Timeouts, TlsMode};
 use std::time::Duration;
 
@@ -49,6 +51,8 @@ pub(crate) enum Fault {
     /// The server is nearly full.
     Stress,
     ClientQuits,
+    /// The client can't read its message to the end.
+    ClientAbandons,
     /// A record that cannot be read, inside of TLS.
     TlsBreaks,
 }
@@ -69,7 +73,7 @@ impl Weather {
                 ambush_at_end: None,
             };
         }
-        const FAULTS: [Fault; 11] = [
+        const FAULTS: [Fault; 12] = [
             Fault::Reset,
             Fault::ClientDies,
             Fault::ServerDies,
@@ -80,6 +84,7 @@ impl Weather {
             Fault::Overload,
             Fault::Stress,
             Fault::ClientQuits,
+            Fault::ClientAbandons,
             Fault::TlsBreaks,
         ];
         let spells = [Duration::from_millis(20), Duration::from_secs(2), Duration::from_secs(900)];
@@ -106,7 +111,9 @@ pub struct Message {
     pub from: String,
     /// The forward-paths, each as `<...>`.
     pub to: Vec<String>,
-    /// As it is stored.
+    /// As it is.
+    pub raw: Vec<u8>,
+    /// As it is stored, if it went with dots: with the end of its last line.
     pub body: Vec<u8>,
     /// As it goes over the wire, without its end.
     pub(crate) wire: Vec<u8>,
@@ -138,6 +145,7 @@ impl Message {
         let length = if rng.percent(15) { most } else { most.min(600) };
         let length = rng.below(length + 1);
         let mut raw = format!("Id: {id}\r\n").into_bytes();
+        let head = raw.len();
         while raw.len() < length {
             let piece = *rng.pick(&PIECES);
             let most = if rng.percent(3) { 200 } else { 2 };
@@ -145,7 +153,11 @@ impl Message {
                 raw.extend_from_slice(piece);
             }
         }
-        let kind = if !calm && rng.percent(15) { BodyType::EightBitMime } else { BodyType::SevenBit };
+        let kind = match rng.below(if calm { 1 } else { 20 }) {
+            1..4 => BodyType::EightBitMime,
+            4..6 => BodyType::BinaryMime,
+            _ => BodyType::SevenBit,
+        };
         let (mut wire, mut stuffer, mut rest) = (Vec::new(), Stuffer::new(), &raw[..]);
         loop {
             let (used, stuffed) = stuffer.next(rest).expect("lines end in CRLF");
@@ -157,9 +169,14 @@ impl Message {
             }
         }
         let mut body = raw.clone();
+        if kind == BodyType::BinaryMime {
+            // It has no lines behind its first one, and goes in chunks or not at all.
+            raw[head..].iter_mut().for_each(|octet| *octet = rng.next() as u8);
+        }
         if !body.ends_with(b"\r\n") {
             body.extend_from_slice(b"\r\n");
         }
+        let declared = rng.percent(60).then_some(raw.len() as u64);
         let recipients = if rng.percent(10) { rng.between(1, 80) } else { rng.between(1, 5) };
         let to = (0..recipients)
             .map(|i| match rng.below(6) {
@@ -171,9 +188,10 @@ impl Message {
         Self {
             from: if rng.percent(10) { "<>".to_owned() } else { format!("<{id}@client.example>") },
             to,
+            raw,
             wire,
             end: stuffer.finish().expect("lines end in CRLF"),
-            declared: rng.percent(60).then_some(raw.len() as u64),
+            declared,
             body,
             kind,
         }
@@ -188,9 +206,38 @@ impl Message {
     }
 }
 
-pub(crate) fn client_config(rng: &mut Rng) -> ehlo_client::Config {
+pub(crate) fn client_config(rng: &mut Rng, calm: bool, lmtp: bool) -> (ehlo_client::Config, Habits) {
     let name = *rng.pick(&["client.example", "[192.0.2.1]"]);
-    ehlo_client::Config::new(name).expect("a name").pipelining(rng.percent(80))
+    let habits = Habits {
+        ahead: *rng.pick(&[1, 1, 2, 3]),
+        login: rng.percent(25).then(|| Login {
+            mechanism: rng.pick::<&str>(&["PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL", "X-NEW"]),
+            // About where it no longer fits into the command, too.
+            initial: rng.percent(60).then(|| *rng.pick(&[0, 1, 30, 370, 371, 372, 373, 374, 375, 600])),
+            responses: rng.below(4) as u8,
+        }),
+        writer: rng.percent(30),
+        needs_tls: !calm && rng.percent(10),
+        implicit_tls: false,
+    };
+    let starttls = match rng.below(3) {
+        _ if habits.needs_tls => StartTls::Required,
+        0 => StartTls::Off,
+        _ => StartTls::Opportunistic,
+    };
+    let mut config = ehlo_client::Config::new(name)
+        .expect("a name")
+        .lmtp(lmtp)
+        .pipelining(rng.percent(80))
+        .chunking(rng.percent(75))
+        .fuse(*rng.pick(&[0, 30, 300, 300, ehlo_client::Config::DEFAULT_FUSE]))
+        .ahead(habits.ahead)
+        .starttls(starttls);
+    if habits.login.is_some() {
+        // RFC 4954 §4: challenges are longer than other replies.
+        config = config.reply_limits(ReplyLimits { line: 12_288 + 6, ..ReplyLimits::default() });
+    }
+    (config, habits)
 }
 
 pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
@@ -203,11 +250,12 @@ pub(crate) fn server_config(rng: &mut Rng, calm: bool) -> ehlo_server::Config {
     config.eight_bit_mime = rng.percent(70);
     config.limits.output = *rng.pick(&[1024, 2048, Limits::default().output]);
     config.limits.read_chunk = *rng.pick(&[64, 1024, 64 * 1024]);
+    config.chunking = rng.percent(80);
+    config.tls = *rng.pick(&[TlsMode::Off, TlsMode::StartTls]);
     if !calm {
         if rng.percent(40) {
             auth(&mut config, rng);
         }
-        config.chunking = rng.percent(80);
         config.binary_mime = rng.percent(80);
         config.smtputf8 = rng.percent(70);
         config.dsn = rng.percent(70);

@@ -98,6 +98,16 @@ pub struct Report {
     pub misdirected: usize,
     /// Handshakes of TLS that were made, and that failed.
     pub handshakes: (usize, usize),
+    /// Of those that were made: of client sessions.
+    pub client_handshakes: usize,
+    /// Client sessions that authenticated.
+    pub logins: usize,
+    /// Messages that went in chunks, and were accepted.
+    pub chunked: usize,
+    /// Client sessions that heard clear text in place of a handshake.
+    pub surplus: usize,
+    /// Messages that were accepted for some recipients only.
+    pub divided: usize,
     /// Sessions that lost their TLS.
     pub broken_tls: usize,
     /// Sessions that ended because of clear text behind STARTTLS.
@@ -140,6 +150,11 @@ impl Report {
         self.misdirected += other.misdirected;
         self.handshakes.0 += other.handshakes.0;
         self.handshakes.1 += other.handshakes.1;
+        self.client_handshakes += other.client_handshakes;
+        self.logins += other.logins;
+        self.chunked += other.chunked;
+        self.surplus += other.surplus;
+        self.divided += other.divided;
         self.broken_tls += other.broken_tls;
         self.injections += other.injections;
         self.steps += other.steps;
@@ -233,7 +248,11 @@ impl<'t> World<'t> {
                 offer(end.actor.deadline().is_some_and(|at| at <= now), Action::Timeout);
                 offer(end.resume_at.is_some_and(|at| at <= now), Action::SinkResumes);
                 // Nobody does a handshake before 220 was read.
-                let shakes = end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake() && !out.holds_any();
+                let near = &link.ends[1 - side];
+                let quiet = !out.holds_any()
+                    && (!near.is_open() || !matches!(near.actor, Actor::Client(_)) || !incoming.holds_any());
+                let shakes =
+                    end.handshake_at.is_some_and(|at| at <= now) && end.wants_handshake() && near.can_shake() && quiet;
                 offer(shakes, Action::Handshake);
             }
         }

@@ -1,7 +1,7 @@
 //! Drivers for [`ehlo_server`] and [`ehlo_client`] on tokio.
 //!
 //! A [`Server`] accepts connections, asks a [`Policy`] what it takes, and streams messages into a [`BodySink`]; some are in [`store`].
-//! [`auth`] lets clients log in. [`client::Client`] sends a message.
+//! [`auth`] lets clients log in. [`client::Client`] sends a message, and [`route`] finds the server for it by its domain.
 //!
 //! ```
 //! use ehlo_tokio::client::{Client, Envelope, Recipient};
@@ -35,6 +35,7 @@ pub mod auth;
 mod carry;
 pub mod client;
 mod connection;
+pub mod dns;
 mod hub;
 mod intervention;
 mod log;
@@ -42,6 +43,7 @@ pub mod metrics;
 mod notes;
 mod policy;
 mod proxy;
+pub mod route;
 mod server;
 mod settings;
 mod sink;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ehlo_tokio::store::{Discard, Verify};
+use ehlo_tokio::store::{Discard, Maildir, Verify};
 use ehlo_tokio::tls::TlsConfig;
 use ehlo_tokio::{AcceptAll, Listener, LogLimits, Policy, Server};
 use rustls::crypto::ring;
@@ -21,6 +21,10 @@ const COUNTED: u32 = 200;
 
 /// Allocations of one message inside TLS: one for each record of either side.
 const PER_MESSAGE_IN_TLS: u64 = 8;
+
+/// Allocations of the session's thread for one message that goes into a maildir, with its names and its trace fields. The threads that write
+/// and sync it are not counted.
+const PER_MESSAGE_IN_MAILDIR: u64 = 17;
 
 /// How a message is sent.
 #[derive(Clone, Copy)]
@@ -181,6 +185,17 @@ fn a_message_that_is_verified_allocates_no_more_than_its_record_takes() {
     // The records are in a list that doubles now and then.
     let count = allocations(AcceptAll(Verify::default()));
     assert!(count < u64::from(COUNTED / 10), "{count} allocations for {COUNTED} messages");
+}
+
+#[test]
+fn a_message_for_a_maildir_allocates_what_is_handed_to_the_threads_that_store_it() {
+    let folder = std::env::temp_dir().join(format!("ehlo-steady-maildir-{}", std::process::id()));
+    let count = allocations(AcceptAll(Maildir::open(&folder).unwrap()));
+    let stored = std::fs::read_dir(folder.join("new")).unwrap().count();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(stored, (WARM_UP + COUNTED) as usize);
+    let most = PER_MESSAGE_IN_MAILDIR * u64::from(COUNTED) + u64::from(COUNTED / 10);
+    assert!(count <= most, "{count} allocations for {COUNTED} messages");
 }
 
 #[test]

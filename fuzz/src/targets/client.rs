@@ -3,8 +3,8 @@
 
 use super::bytes::Bytes;
 use ehlo_client::codec::ReplyLimits;
-use ehlo_client::{Config, Stage};
-use ehlo_sim::client::replay;
+use ehlo_client::{Config, Stage, StartTls};
+use ehlo_sim::client::{Habits, Login, replay};
 use ehlo_sim::server::Cut;
 use ehlo_sim::{Client, Message, Rng};
 use std::sync::Arc;
@@ -27,6 +27,13 @@ const PHRASES: &[&[u8]] = &[
     b"554 no\r\n",
     b"\r\n",
     b"9",
+    b"250-mx.example\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 STARTTLS\r\n",
+    b"250-mx.example\r\n250-CHUNKING\r\n250-AUTH PLAIN\r\n250 LIMITS RCPTMAX=3 MAILMAX=5 RCPTDOMAINMAX=2\r\n",
+    b"250 ok\r\n250 ok\r\n250 ok\r\n",
+    b"334 VXNlcm5hbWU6\r\n",
+    b"235 welcome\r\n",
+    b"220 go\r\n",
+    b"503 no\r\n",
 ];
 
 /// Messages that the client has to send.
@@ -34,9 +41,10 @@ const MAIL: usize = 12;
 
 /// A server that likes all that it was sent.
 fn yes(client: &Client) -> Vec<u8> {
-    let replies = client.unanswered().iter().map(|stage| match stage {
+    let replies = client.unanswered().into_iter().map(|stage| match stage {
         Stage::Data => &b"354 go\r\n"[..],
-        Stage::Greeting => b"220 hello\r\n",
+        Stage::Greeting | Stage::StartTls => b"220 hello\r\n",
+        Stage::Auth => b"334 QQ==\r\n",
         _ => b"250 ok\r\n",
     });
     replies.collect::<Vec<_>>().concat()
@@ -51,7 +59,7 @@ fn expire(client: &mut Client, now: &mut Instant) {
 
 /// Does one thing that the bytes name.
 fn act(client: &mut Client, now: &mut Instant, bytes: &mut Bytes<'_>) {
-    match bytes.byte() % 16 {
+    match bytes.byte() % 20 {
         0..=2 => client.hear(*now, bytes.pick(PHRASES)),
         3 | 4 => {
             let replies = yes(client);
@@ -76,6 +84,18 @@ fn act(client: &mut Client, now: &mut Instant, bytes: &mut Bytes<'_>) {
         }
         14 if bytes.below(4) == 0 => client.eof(*now),
         14 => client.misuse(*now),
+        15 | 16 if client.wants_handshake() => {
+            let how = bytes.pick(&[Some(true), Some(true), Some(false), None]);
+            client.handshaken(*now, how);
+        }
+        15 | 16 => {
+            // A body to its end.
+            for _ in 0..8 {
+                client.send(*now, usize::MAX);
+            }
+        }
+        17 | 18 => client.hear(*now, bytes.pick(PHRASES)),
+        19 if bytes.below(8) == 0 => client.abandon(*now),
         _ if bytes.below(4) == 0 => client.quit(*now),
         _ => {}
     }
@@ -86,24 +106,51 @@ fn act(client: &mut Client, now: &mut Instant, bytes: &mut Bytes<'_>) {
 pub fn client_session(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let mut now = Instant::now();
-    let (cut, flags) = (bytes.byte(), bytes.byte());
+    let (cut, flags, more) = (bytes.byte(), bytes.byte(), bytes.byte());
     let limits = if flags & 1 == 1 { ReplyLimits { line: 40, total: 100, lines: 5 } } else { ReplyLimits::default() };
-    let config = Config::new("client.example").expect("a domain").pipelining(flags & 2 == 0).reply_limits(limits);
-    let mut chance = Rng::new(u64::from(flags >> 3));
+    let habits = Habits {
+        ahead: usize::from(more & 3),
+        login: (more & 4 == 4).then_some(Login {
+            mechanism: "PLAIN",
+            initial: Some(u16::from(more) * 2),
+            responses: more >> 6,
+        }),
+        writer: more & 8 == 8,
+        needs_tls: more & 48 == 48,
+        implicit_tls: flags & 4 == 0 && more & 128 == 128,
+    };
+    let starttls = match more & 48 {
+        48 => StartTls::Required,
+        16 => StartTls::Opportunistic,
+        _ => StartTls::Off,
+    };
+    let config = Config::new("client.example")
+        .expect("a domain")
+        .pipelining(flags & 2 == 0)
+        .lmtp(flags & 8 == 8)
+        .ahead(habits.ahead)
+        .fuse(if flags & 16 == 16 { 0 } else { Config::DEFAULT_FUSE })
+        .starttls(starttls)
+        .reply_limits(limits);
+    let mut chance = Rng::new(u64::from(flags >> 5));
     let mail = (0..MAIL).map(|i| Message::new(&mut chance, &format!("m{i}"), i % 2 == 0, 100)).collect();
-    let mut client = Client::new(now, Arc::new(config), mail).recorded();
+    let implicit_tls = habits.implicit_tls;
+    let mut client = Client::new(now, Arc::new(config), habits, mail).recorded();
+    if implicit_tls {
+        client.handshaken(now, Some(more & 64 == 64));
+    }
     if flags & 4 == 4 {
         // Most lists are about what comes behind EHLO.
         client.hear(now, PHRASES[0]);
         client.send(now, usize::MAX);
-        client.hear(now, PHRASES[1]);
+        client.hear(now, PHRASES[if flags & 32 == 32 { 15 } else { 1 }]);
     }
     // Each step takes a byte at least, so the input's length bounds the run.
     while !bytes.is_empty() {
         act(&mut client, &mut now, &mut bytes);
     }
     // Whatever was done, time ends it.
-    for _ in 0..20 {
+    for _ in 0..60 {
         expire(&mut client, &mut now);
         client.send(now, usize::MAX);
     }

@@ -39,13 +39,16 @@ impl Scratch {
         Self { root }
     }
 
-    /// What the page of conformance is made of, with one scenario.
+    /// What the pages of conformance are made of, with one scenario.
     fn add_conformance(&self) {
-        let (table, scenarios) = (self.root.join(conformance::TABLE), self.root.join(conformance::SCENARIOS));
-        fs::create_dir_all(table.parent().unwrap()).unwrap();
-        fs::copy(crate::workspace_root().join(conformance::TABLE), table).unwrap();
-        fs::create_dir_all(&scenarios).unwrap();
-        fs::write(scenarios.join("one.scenario"), "# rows: S001\n").unwrap();
+        for matrix in conformance::MATRICES {
+            let (table, scenarios) = (self.root.join(matrix.table), self.root.join(matrix.scenarios));
+            fs::create_dir_all(table.parent().unwrap()).unwrap();
+            fs::copy(crate::workspace_root().join(matrix.table), table).unwrap();
+            fs::create_dir_all(&scenarios).unwrap();
+        }
+        let one = self.root.join(conformance::MATRICES[0].scenarios).join("one.scenario");
+        fs::write(one, "# rows: S001\n").unwrap();
     }
 
     /// Replaces the first occurrence of a text in a table.

@@ -49,6 +49,7 @@ const PLACES: &[Place] = &[
         inside: &["ehlo-client", "ehlo-codec", "ehlo-codes", "ehlo-driver", "ehlo-sasl", "ehlo-server"],
         outside: Some(&[
             "bytes",
+            "hickory-resolver",
             "memchr",
             "rcgen",
             "ring",
@@ -128,7 +129,7 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("ehlo-codec", "bytes"),
     ("ehlo-codec", "tokio-util"),
     ("ehlo-tokio", "rcgen"),
-    ("ehlo-policy", "hickory-resolver"),
+    ("ehlo-tokio", "hickory-resolver"),
 ];
 
 /// Compares the dependencies of each package with its place. Dev-dependencies may come from anywhere, but inside the

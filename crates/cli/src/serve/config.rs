@@ -8,12 +8,12 @@ use std::time::Duration;
 use ehlo_policy::{Builder, EXAMPLE, FilePolicy, Loaded, Place, Places, Ruled};
 use ehlo_tokio::ehlo_server::{Protocol, TlsMode};
 use ehlo_tokio::metrics::Metrics;
-use ehlo_tokio::store::{Discard, Maildir, Memory, StdFiles, Verify};
+use ehlo_tokio::store::{Discard, Memory, StdFiles, Verify};
 use ehlo_tokio::tls::TlsConfig;
 use ehlo_tokio::{ConnectionLimits, LogLimits, Server};
 
 use super::records::Ledger;
-use super::{Args, Failure, Given, Hangup, MEMORY, Service, StoreKind, rules, run_server, tls};
+use super::{Args, Failure, Given, Hangup, MEMORY, Service, StoreKind, rules, run_server, store, tls};
 use crate::console::{print, tell};
 
 /// The name under which the policy finds what --store names.
@@ -72,7 +72,7 @@ struct Overrides {
     max_received: Option<Option<u32>>,
     require_tls: bool,
     tls: Option<TlsConfig>,
-    store: bool,
+    store: Option<StoreKind>,
     rules: bool,
 }
 
@@ -88,7 +88,7 @@ impl Overrides {
             max_received: given.has("max_received").then_some(args.max_received.0),
             require_tls: args.require_tls,
             tls,
-            store: given.has("store"),
+            store: given.has("store").then(|| args.store.clone()),
             rules: args.rules.is_some(),
         })
     }
@@ -97,8 +97,9 @@ impl Overrides {
         if let Some(tls) = &self.tls {
             loaded.set_tls(tls.clone());
         }
-        if self.store {
+        if let Some(store) = &self.store {
             loaded.keep_all_in(STORE);
+            store.restrict(loaded.session_mut());
         }
         let session = loaded.session_mut();
         if let Some(hostname) = &self.hostname {
@@ -119,15 +120,13 @@ impl Overrides {
 }
 
 /// What --store names, as a place.
-fn place(args: &Args) -> Result<(Arc<dyn Place>, Option<Verify>), Failure> {
+fn place(args: &Args, hostname: &str) -> Result<(Arc<dyn Place>, Option<Verify>), Failure> {
     Ok(match &args.store {
         StoreKind::Discard => (Arc::new(Discard), None),
         StoreKind::Memory => (Arc::new(Memory::new(MEMORY)), None),
-        StoreKind::Maildir(path) => {
-            let store = Maildir::open(path)
-                .map_err(|error| Failure::Start(format!("cannot use {} as a maildir: {error}", path.display())))?;
-            (Arc::new(store), None)
-        }
+        StoreKind::Maildir(path) => (Arc::new(store::maildir(path)?), None),
+        StoreKind::Mbox(path) => (Arc::new(store::mbox(path)?), None),
+        StoreKind::Lmtp(address) => (Arc::new(store::lmtp(address, hostname)?), None),
         StoreKind::Verify => {
             let store = Verify::default();
             (Arc::new(store.clone()), Some(store))
@@ -139,15 +138,15 @@ fn place(args: &Args) -> Result<(Arc<dyn Place>, Option<Verify>), Failure> {
 pub(super) fn serve(args: &Args, given: &Given) -> Result<ExitCode, Failure> {
     let Some(file) = args.config.file.clone() else { return Ok(ExitCode::SUCCESS) };
     let places = Places::default();
-    let mut verify = None;
-    if given.has("store") {
-        let (place, records) = place(args)?;
-        places.insert(STORE, place);
-        verify = records;
-    }
     let overrides = Overrides::of(args, given)?;
     let mut loaded = read(&file, &places)?;
     overrides.apply(&mut loaded).map_err(Failure::Usage)?;
+    let mut verify = None;
+    if given.has("store") {
+        let (place, records) = place(args, loaded.session().hostname())?;
+        places.insert(STORE, place);
+        verify = records;
+    }
     let default = if given.has("listen") || loaded.listen().is_none() { &args.listen[..] } else { &[] };
     let listen = if default.is_empty() { loaded.listen().unwrap_or_default().to_vec() } else { default.to_vec() };
     let listen_tls = if given.has("listen_tls") { args.listen_tls.clone() } else { loaded.listen_tls().to_vec() };

@@ -1,7 +1,7 @@
 //! AUTH (RFC 4954). What the messages of a mechanism say is the driver's; here they are carried.
 
 use super::{Phase, Session};
-use crate::event::{ApiMisuse, AuthOutcome, Event, Reason, Stage};
+use crate::event::{ApiMisuse, AuthOutcome, CloseReason, Event, Misbehaviour, Reason, Stage};
 use ehlo_codec::{Base64, Command, MechanismName, ReplyClass, ReplyCode};
 use std::time::Instant;
 
@@ -19,6 +19,16 @@ pub(super) enum Exchange {
     Challenged,
     /// It was given up: the reply to `*` is awaited.
     GivenUp(AuthOutcome),
+}
+
+/// What an exchange has to keep: a challenge, or a response that waits. It is wiped when it is over, and no log shows it.
+#[derive(Default)]
+pub(super) struct Secret(zeroize::Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({} octets)", self.0.len())
+    }
 }
 
 impl Session {
@@ -51,7 +61,7 @@ impl Session {
         self.script.conceal();
         self.forget_challenge();
         self.phase = if initial.is_some() && !fits {
-            self.challenge.extend_from_slice(&encoded);
+            self.challenge.0.extend_from_slice(&encoded);
             Phase::Auth(Exchange::Held)
         } else {
             Phase::Auth(Exchange::Waiting)
@@ -63,7 +73,7 @@ impl Session {
     /// The server's challenge, of which [`Event::Challenge`] told.
     #[must_use]
     pub fn challenge(&self) -> &[u8] {
-        if self.phase == Phase::Auth(Exchange::Challenged) { &self.challenge } else { &[] }
+        if self.phase == Phase::Auth(Exchange::Challenged) { &self.challenge.0 } else { &[] }
     }
 
     /// Answers the challenge; the answer may be empty.
@@ -113,12 +123,14 @@ impl Session {
     pub(super) fn on_auth(&mut self, now: Instant, exchange: Exchange, code: ReplyCode) {
         if code.class() == ReplyClass::Intermediate {
             return match exchange {
-                // It goes on after `*`: whatever it wants, it won't get it.
-                Exchange::GivenUp(outcome) => self.give_up(now, outcome),
+                // RFC 4954 §4: a server must refuse behind `*`. One that goes on could do so for ever.
+                Exchange::GivenUp(_) => {
+                    self.close(CloseReason::PeerMisbehaved(Misbehaviour::OutOfPlace(Stage::Auth, code)));
+                }
                 Exchange::Held => {
                     let wire = self.script.wire_mut();
-                    wire.reserve_exact(self.challenge.len() + 2);
-                    wire.extend_from_slice(&self.challenge);
+                    wire.reserve_exact(self.challenge.0.len() + 2);
+                    wire.extend_from_slice(&self.challenge.0);
                     self.forget_challenge();
                     self.end_line(now, Exchange::Waiting);
                 }
@@ -145,7 +157,7 @@ impl Session {
             let mut lines = reply.lines();
             let text = lines.next().unwrap_or_default();
             let text = std::str::from_utf8(text).ok().and_then(Base64::parse);
-            lines.next().is_none() && text.is_some_and(|text| text.decode(&mut self.challenge))
+            lines.next().is_none() && text.is_some_and(|text| text.decode(&mut self.challenge.0))
         });
         if decoded {
             self.phase = Phase::Auth(Exchange::Challenged);
@@ -158,6 +170,7 @@ impl Session {
 
     /// It may hold credentials, or what they can be guessed from.
     fn forget_challenge(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.challenge);
+        zeroize::Zeroize::zeroize(&mut *self.challenge.0);
+        self.challenge.0.clear();
     }
 }

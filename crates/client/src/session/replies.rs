@@ -9,6 +9,7 @@ use std::time::Instant;
 
 impl Session {
     pub(super) fn on_reply(&mut self, now: Instant, code: ReplyCode) {
+        self.replied = self.open.front().map(|transaction| transaction.id);
         if self.phase == Phase::Greeting {
             self.events.push(Event::Reply(Stage::Greeting, code));
             return self.on_greeting(now, code);
@@ -22,7 +23,9 @@ impl Session {
             transaction.last = Some(code);
         }
         // RFC 5321 §3.8: 421 may answer any command, and the server closes behind it.
-        if code == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.phase, Phase::Quitting(_)) {
+        // RFC 2033 §4.2: behind a message it is for one recipient, and the others have replies of their own.
+        let for_one = matches!(stage, Stage::Delivery(_));
+        if code == ReplyCode::SERVICE_NOT_AVAILABLE && !for_one && !matches!(self.phase, Phase::Quitting(_)) {
             self.refuse_pending(code);
             return self.close(CloseReason::ServiceNotAvailable);
         }
@@ -53,29 +56,14 @@ impl Session {
             Stage::Mail => self.on_mail(now, code),
             Stage::Rcpt(i) => self.on_rcpt(now, i as usize, code),
             Stage::Data => self.on_data(now, code),
-            Stage::Chunk if taken => self.await_reply(now),
-            Stage::Chunk => self.on_chunk_refused(now, code),
+            Stage::Chunk => self.on_chunk(now, code),
             Stage::Body => self.on_body(now, code),
-            Stage::Delivery(i) => {
-                let outcome = if taken { RecipientOutcome::Accepted } else { self.refusal(code) };
-                self.set(i as usize, outcome);
-                if matches!(self.script.next(), Some(Stage::Delivery(next)) if next > i) {
-                    return self.await_reply(now);
-                }
-                self.dirty = false;
-                self.finish(now);
-            }
+            Stage::Delivery(i) => self.on_delivery(now, i, code),
             Stage::Quit => {
                 if let Phase::Quitting(reason) = self.phase {
                     self.close(reason);
                 }
             }
-        }
-    }
-
-    fn set(&mut self, i: usize, outcome: RecipientOutcome) {
-        if let Some(one) = self.open.front_mut().and_then(|transaction| transaction.recipients.get_mut(i)) {
-            *one = outcome;
         }
     }
 
@@ -146,31 +134,62 @@ impl Session {
         }
     }
 
-    /// No more chunks (RFC 3030 §2): those that are under way are answered, and RSET comes before the next transaction.
-    fn on_chunk_refused(&mut self, now: Instant, code: ReplyCode) {
-        self.refuse_pending(code);
-        if matches!(self.sending, Sending::Chunk { .. }) {
-            // The server would take what is left of the chunk, and the driver could write it; but there is no need to.
-            return self.close(closed_by(code));
+    fn on_chunk(&mut self, now: Instant, code: ReplyCode) {
+        if !code.is_positive() {
+            self.refuse_pending(code);
+            if matches!(self.sending, Sending::Chunk { .. }) {
+                // The server would take what is left of the chunk, and the driver could write it; but there is no need to.
+                return self.close(closed_by(code));
+            }
+            let Some(transaction) = self.open.front_mut() else { return };
+            transaction.spoilt = true;
+            // No more chunks (RFC 3030 §2). Where the last one is out already, somebody else's message may be under way behind it.
+            if transaction.end.is_none() {
+                self.sending = Sending::Nothing;
+                self.block_by = None;
+            }
         }
-        self.sending = Sending::Nothing;
-        self.block_by = None;
-        if matches!(self.script.next(), Some(Stage::Chunk | Stage::Body)) {
-            self.await_reply(now);
-        } else {
-            self.finish(now);
+        let spoilt = self.open.front().is_some_and(|transaction| transaction.spoilt);
+        // Those that are under way are answered, and RSET comes before the next transaction.
+        if spoilt && !matches!(self.script.next(), Some(Stage::Chunk | Stage::Body | Stage::Delivery(_))) {
+            return self.finish(now);
+        }
+        self.await_reply(now);
+        if self.sending == Sending::Chunks && self.block_by.is_none() {
+            self.await_chunk(now);
         }
     }
 
     fn on_body(&mut self, now: Instant, code: ReplyCode) {
         let Some(transaction) = self.open.front() else { return };
-        let (taken, chunked) = (transaction.taken > 0, transaction.chunked);
+        let taken = transaction.taken > 0 && !transaction.spoilt;
         // Refused or taken, the envelope is gone (RFC 5321 §4.1.1.4). What a refused chunk leaves behind is not said (RFC 3030 §2).
-        self.dirty &= chunked && !(taken && code.is_positive());
+        self.dirty &= transaction.chunked && !(taken && code.is_positive());
         if !code.is_positive() {
             self.refuse_pending(code);
         } else if let Some(transaction) = self.open.front_mut().filter(|_| taken) {
             transaction.settle(RecipientOutcome::Accepted);
+        }
+        self.finish(now);
+    }
+
+    /// RFC 2033 §4.2: a reply for one recipient.
+    fn on_delivery(&mut self, now: Instant, i: u32, code: ReplyCode) {
+        let outcome = if code.is_positive() { RecipientOutcome::Accepted } else { self.refusal(code) };
+        let Some(transaction) = self.open.front_mut() else { return };
+        transaction.leaving |= code == ReplyCode::SERVICE_NOT_AVAILABLE;
+        // Whom a chunk was refused for, no later reply accepts.
+        if let Some(one) = transaction.recipients.get_mut(i as usize).filter(|one| **one == RecipientOutcome::Pending) {
+            *one = outcome;
+        }
+        if matches!(self.script.next(), Some(Stage::Delivery(next)) if next > i) {
+            return self.await_reply(now);
+        }
+        let accepted = transaction.recipients.contains(&RecipientOutcome::Accepted);
+        let (chunked, leaving) = (transaction.chunked, transaction.leaving);
+        self.dirty &= chunked && !accepted;
+        if leaving {
+            return self.close(CloseReason::ServiceNotAvailable);
         }
         self.finish(now);
     }
@@ -181,8 +200,13 @@ impl Session {
             return self.close(reason);
         }
         let failure = matches!(code.class(), ReplyClass::TransientFailure | ReplyClass::PermanentFailure);
-        let answered = matches!(self.script.next(), None | Some(Stage::Body | Stage::Delivery(_)));
-        if failure && answered && self.open.len() == 1 && self.sending != Sending::Envelope {
+        let before_its_end = match self.script.next() {
+            // All that was sent is answered, but what is being written.
+            None => !self.open.is_empty() && self.sending != Sending::Envelope,
+            Some(Stage::Body | Stage::Delivery(_)) => true,
+            Some(_) => false,
+        };
+        if failure && before_its_end {
             // The server gave up before it had the end of the body: refused, and nothing can be said to it but the rest of the body.
             self.events.push(Event::Reply(Stage::Body, code));
             if let Some(transaction) = self.open.front_mut() {

@@ -60,6 +60,15 @@ impl Session {
         self.block_by = Some(deadline(now, self.config.timeouts.block));
     }
 
+    /// The driver is to begin a chunk; unless it can't before a reply comes, for which there is another deadline.
+    pub(super) fn await_chunk(&mut self, now: Instant) {
+        if self.wants_chunk() {
+            self.await_block(now);
+        } else {
+            self.block_by = None;
+        }
+    }
+
     pub(super) fn await_driver(&mut self, now: Instant, reason: Reason) {
         let patience = match reason {
             Reason::TlsHandshake => self.config.timeouts.tls,

@@ -1,11 +1,11 @@
 //! Transactions, as the driver begins them and writes their bodies.
 
 use super::{Phase, Session};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Recipient};
 use crate::event::{ApiMisuse, BeginError, BodyEnd, Event, Stage, TransactionId, Transfer};
 use crate::offer::{Offer, write_chunk};
 use crate::outcome::RecipientOutcome;
-use ehlo_codec::{Command, ReplyCode};
+use ehlo_codec::{Command, DomainBuf, ReplyCode};
 use std::time::Instant;
 
 /// Chunks of one message that may wait for their replies.
@@ -26,6 +26,10 @@ pub(super) struct Transaction {
     /// How long the body is, if it goes as one chunk that waits for the replies to RCPT.
     pub(super) size: Option<u64>,
     pub(super) chunked: bool,
+    /// A chunk was refused: nothing that is said to a later one makes a success of it.
+    pub(super) spoilt: bool,
+    /// The server closes once it has told of all recipients.
+    pub(super) leaving: bool,
     /// Octets of all output, when its end was put out.
     pub(super) end: Option<u64>,
 }
@@ -66,6 +70,7 @@ impl Session {
         }
         let offer = self.offer();
         offer.check(envelope)?;
+        let domains = self.new_domains(envelope)?;
         let (pipelined, chunked) = (offer.pipelining(), offer.chunking(envelope.body));
         // Whatever is sent in one flight must not be wanted for several replies per recipient: how many, the replies to RCPT tell.
         let fused =
@@ -82,6 +87,7 @@ impl Session {
         recipients.clear();
         recipients.resize(envelope.to.len(), RecipientOutcome::Pending);
         self.transactions += 1;
+        self.domains.extend(domains);
         let id = TransactionId(self.transactions);
         let without_dsn = self.write_envelope(envelope, reset);
         if fused {
@@ -104,6 +110,21 @@ impl Session {
         }
         self.await_reply_too(now);
         Ok(id)
+    }
+
+    /// The domains of its recipients that no one before had, where the server has told how many there may be (RFC 9422 §4.3).
+    fn new_domains(&self, envelope: &Envelope<'_>) -> Result<Vec<DomainBuf>, BeginError> {
+        let mut fresh: Vec<DomainBuf> = Vec::new();
+        let Some(most) = self.max_domains() else { return Ok(fresh) };
+        for domain in envelope.to.iter().filter_map(Recipient::domain) {
+            if !self.domains.iter().chain(&fresh).any(|one| one.as_str().eq_ignore_ascii_case(domain.as_str())) {
+                if self.domains.len() + fresh.len() >= most as usize {
+                    return Err(BeginError::TooManyDomains);
+                }
+                fresh.push(domain.into());
+            }
+        }
+        Ok(fresh)
     }
 
     fn write_envelope(&mut self, envelope: &Envelope<'_>, reset: bool) -> bool {
@@ -220,8 +241,8 @@ impl Session {
             Sending::Chunk { last: true } => self.send_end(now, b""),
             Sending::Chunk { last: false } => {
                 self.sending = Sending::Chunks;
-                self.await_block(now);
                 self.script.end_step(Stage::Chunk);
+                self.await_chunk(now);
                 self.await_reply_too(now);
             }
             _ => return Err(ApiMisuse("chunk_finished without a chunk")),

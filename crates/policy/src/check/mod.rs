@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use session::Serving;
 
 use crate::config::{At, ConfigFile, Problem};
-use crate::place::{Location, Places};
+use crate::place::{Location, Places, is_lmtp};
 use crate::plan::Plan;
 
 /// What is being checked, and what was found so far.
@@ -38,7 +38,13 @@ pub(crate) fn check(
     let plan = checker.plan();
     problems.extend(checker.problems.into_iter().filter(|problem| !(broken && problem.follows)));
     match (plan, serving) {
-        (plan, Some(serving)) if problems.is_empty() => Ok((plan, serving)),
+        (plan, Some(mut serving)) if problems.is_empty() => {
+            if plan.place_names.iter().any(|name| is_lmtp(name)) {
+                // What can't be carried further for some recipients is offered to nobody.
+                (serving.session.dsn, serving.session.binary_mime) = (false, false);
+            }
+            Ok((plan, serving))
+        }
         _ => Err(problems),
     }
 }
@@ -97,10 +103,11 @@ impl Checker<'_> {
 
     /// What the name of a place says, with its path as the file means it.
     fn location(&mut self, name: &At<String>) -> Option<Location> {
-        let text = match name.get_ref().strip_prefix("maildir:") {
-            Some(path) if !path.is_empty() => format!("maildir:{}", self.path(Path::new(path)).display()),
-            _ => name.get_ref().clone(),
-        };
+        let with_path = ["maildir:", "lmtp:unix:"].into_iter().find_map(|kind| {
+            let path = name.get_ref().strip_prefix(kind).filter(|path| !path.is_empty())?;
+            Some(format!("{kind}{}", self.path(Path::new(path)).display()))
+        });
+        let text = with_path.unwrap_or_else(|| name.get_ref().clone());
         match self.places.parse(&text) {
             Ok(location) => Some(location),
             Err(error) => {

@@ -11,7 +11,7 @@ use super::{At, Bytes, Net, Period};
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
     /// Where mail for mailboxes goes that name no place of their own: `maildir:PATH`, in which `{domain}` and `{local}` stand for the parts
-    /// of the mailbox's address, `memory:BYTES`, or `discard`.
+    /// of the mailbox's address, `lmtp:HOST:PORT` or `lmtp:unix:PATH` for an LMTP server, `memory:BYTES`, or `discard`.
     pub place: Option<At<String>>,
     /// Bytes of all mail in maildirs; a message that does not fit is 452 4.3.1, and one that never could 552 5.3.4.
     pub max_bytes: Option<At<Bytes>>,

@@ -3,16 +3,18 @@
 //! The first maildir's file takes the message while it comes; the others are copies of it. All of them are written and synced before the
 //! first one is moved to where it can be seen, and all of them are where they can be seen, and synced there, before the message is
 //! acknowledged. What fails on the way removes what was made, in all of them.
+//!
+//! The commit is the group commit of `ehlo_tokio::store::Maildir`: files are synced by as many threads as messages, all at the same time, and the
+//! messages that become visible in one maildir at the same time are made to last by one sync of it.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ehlo_tokio::store::FileOps;
+use ehlo_tokio::store::{FileOps, MaildirCommit};
 
 /// Octets that are copied at a time.
 const COPY: usize = 64 * 1024;
@@ -44,35 +46,53 @@ impl Folder {
     }
 }
 
-/// The maildirs whose places in the file system are known to last.
-pub(crate) type Lasting = Mutex<HashSet<PathBuf>>;
+/// What all messages share.
+#[derive(Debug)]
+pub(crate) struct Maildirs<F: FileOps> {
+    ops: Arc<F>,
+    commit: MaildirCommit<F>,
+    /// Those whose places in the file system are known to last.
+    lasting: Mutex<HashSet<PathBuf>>,
+}
+
+impl<F: FileOps> Maildirs<F> {
+    pub(crate) fn new(files: F) -> Self {
+        let ops = Arc::new(files);
+        Self { commit: MaildirCommit::new(Arc::clone(&ops)), ops, lasting: Mutex::default() }
+    }
+
+    /// Whether what is delivered there could be trusted to last.
+    pub(super) fn is_trusted(&self, maildir: &Path) -> bool {
+        self.commit.is_trusted(maildir)
+    }
+}
 
 /// A message's files. Dropped before they are [published](Self::publish), it removes what it made.
 pub(super) struct Files<F: FileOps> {
-    ops: Arc<F>,
-    lasting: Arc<Lasting>,
+    maildirs: Arc<Maildirs<F>>,
     folders: Vec<Folder>,
     name: String,
     cancelled: Arc<AtomicBool>,
     first: Option<F::File>,
     /// What has to be removed if the message isn't to stay.
     made: Vec<PathBuf>,
+    /// The maildirs in which it can be seen, and from which it has to be taken back then.
+    published: Vec<PathBuf>,
 }
 
 impl<F: FileOps> Files<F> {
-    pub(super) fn new(
-        ops: Arc<F>,
-        lasting: Arc<Lasting>,
+    pub(super) const fn new(
+        maildirs: Arc<Maildirs<F>>,
         folders: Vec<Folder>,
         name: String,
         cancelled: Arc<AtomicBool>,
     ) -> Self {
-        Self { ops, lasting, folders, name, cancelled, first: None, made: Vec::new() }
+        Self { maildirs, folders, name, cancelled, first: None, made: Vec::new(), published: Vec::new() }
     }
 
     /// Whether there is anything to remove.
     pub(super) fn has_any(&self) -> bool {
-        !self.made.is_empty()
+        !self.made.is_empty() || !self.published.is_empty()
     }
 
     /// Appends to the first file, which is made if need be.
@@ -82,7 +102,7 @@ impl<F: FileOps> Files<F> {
             Some(file) => file,
             None => self.create(0)?,
         };
-        self.ops.write(&mut file, bytes)?;
+        self.maildirs.ops.write(&mut file, bytes)?;
         self.first = Some(file);
         Ok(())
     }
@@ -92,31 +112,31 @@ impl<F: FileOps> Files<F> {
         let Some(folder) = self.folders.get(index) else { return Err(io::ErrorKind::NotFound.into()) };
         self.make_last(&folder.path)?;
         let path = folder.place("tmp", &self.name);
-        let mut file = self.ops.create(&path)?;
+        let mut file = self.maildirs.ops.create(&path)?;
         self.made.push(path);
-        self.ops.write(&mut file, &folder.head)?;
+        self.maildirs.ops.write(&mut file, &folder.head)?;
         Ok(file)
     }
 
     /// Makes a maildir, and its place in the file system last. One that is there already may have been made by a process that was killed
     /// before it synced it: mail that is accepted into it would be gone with it at the next power cut.
     fn make_last(&self, folder: &Path) -> io::Result<()> {
-        if self.lasting.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
+        if self.maildirs.lasting.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
             return Ok(());
         }
         for part in ["tmp", "new", "cur"] {
-            self.ops.create_dir(&folder.join(part))?;
+            self.maildirs.ops.create_dir(&folder.join(part))?;
         }
-        self.ops.sync_dir(folder)?;
+        self.maildirs.ops.sync_dir(folder)?;
         for (height, above) in std::path::absolute(folder)?.ancestors().skip(1).enumerate() {
-            match self.ops.sync_dir(above) {
+            match self.maildirs.ops.sync_dir(above) {
                 Ok(()) => {}
                 // Whoever may not read it has not made anything in it lately, or can't do better.
                 Err(error) if height > 0 || error.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(error) => return Err(error),
             }
         }
-        self.lasting.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        self.maildirs.lasting.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
         Ok(())
     }
 
@@ -126,7 +146,7 @@ impl<F: FileOps> Files<F> {
     pub(super) fn prepare(&mut self, wanted: &[bool]) -> io::Result<()> {
         let Some(first) = self.first.take() else { return Err(io::ErrorKind::NotFound.into()) };
         if wanted.first() == Some(&true) {
-            self.ops.sync_file(&first)?;
+            self.maildirs.ops.sync_file(&first)?;
         }
         drop(first);
         let source = self.folders.first().map(|folder| (folder.place("tmp", &self.name), folder.head.len() as u64));
@@ -134,17 +154,17 @@ impl<F: FileOps> Files<F> {
         for index in (1..self.folders.len()).filter(|&index| wanted.get(index) == Some(&true)) {
             self.check()?;
             let mut copy = self.create(index)?;
-            let mut body = File::open(&source)?;
-            body.seek(SeekFrom::Start(skip))?;
-            let mut buffer = vec![0; COPY];
+            let body = self.maildirs.ops.open(&source)?;
+            let (mut buffer, mut offset) = (vec![0; COPY], skip);
             loop {
-                let length = body.read(&mut buffer)?;
+                let length = self.maildirs.ops.read_at(&body, offset, &mut buffer)?;
                 if length == 0 {
                     break;
                 }
-                self.ops.write(&mut copy, &buffer[..length])?;
+                self.maildirs.ops.write(&mut copy, &buffer[..length])?;
+                offset += length as u64;
             }
-            self.ops.sync_file(&copy)?;
+            self.maildirs.ops.sync_file(&copy)?;
         }
         if wanted.first() == Some(&false) {
             self.remove(&source)?;
@@ -158,7 +178,7 @@ impl<F: FileOps> Files<F> {
     }
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
-        self.ops.remove(path)?;
+        self.maildirs.ops.remove(path)?;
         self.made.retain(|made| made != path);
         Ok(())
     }
@@ -167,15 +187,13 @@ impl<F: FileOps> Files<F> {
     pub(super) fn publish(&mut self) -> io::Result<()> {
         self.check()?;
         for folder in &self.folders {
-            let (from, to) = (folder.place("tmp", &self.name), folder.place("new", &self.name));
-            self.ops.rename(&from, &to)?;
+            let from = folder.place("tmp", &self.name);
+            // Whatever comes of it, the file is no longer there, or not ours to remove.
             self.made.retain(|made| *made != from);
-            self.made.push(to);
+            self.maildirs.commit.publish(&folder.path, &self.name)?;
+            self.published.push(folder.path.clone());
         }
-        for folder in &self.folders {
-            self.ops.sync_dir(&folder.path.join("new"))?;
-        }
-        self.made.clear();
+        self.published.clear();
         Ok(())
     }
 
@@ -187,15 +205,11 @@ impl<F: FileOps> Files<F> {
     /// Removes whatever was made of a message that isn't to be.
     pub(super) fn undo(&mut self) {
         self.first = None;
+        for folder in std::mem::take(&mut self.published) {
+            self.maildirs.commit.take_back(&folder, &self.name);
+        }
         for path in std::mem::take(&mut self.made) {
-            let mut result = self.ops.remove(&path);
-            // One that was visible may have reached the disk, and must not come back after a power cut.
-            if let Some(folder) = path.parent().filter(|folder| folder.ends_with("new"))
-                && result.is_ok()
-            {
-                result = self.ops.sync_dir(folder);
-            }
-            if let Err(error) = result {
+            if let Err(error) = self.maildirs.ops.remove(&path) {
                 tracing::error!(%error, path = %path.display(), "a file that holds no accepted message could not be removed");
             }
         }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use ehlo_tokio::store::FileOps;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::files::{Files, Folder, Lasting};
+use super::files::{Files, Folder, Maildirs};
 
 /// Octets of a message that are gathered before they are written. A message holds two such buffers at the most.
 const BUFFER: usize = 64 * 1024;
@@ -29,9 +29,9 @@ pub(super) struct Local<F: FileOps> {
 }
 
 impl<F: FileOps> Local<F> {
-    pub(super) fn new(ops: Arc<F>, lasting: Arc<Lasting>, folders: Vec<Folder>, name: String) -> Self {
+    pub(super) fn new(maildirs: Arc<Maildirs<F>>, folders: Vec<Folder>, name: String) -> Self {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let files = Files::new(ops, lasting, folders, name, Arc::clone(&cancelled));
+        let files = Files::new(maildirs, folders, name, Arc::clone(&cancelled));
         Self { files: Some(files), job: None, cancelled, buffer: Vec::new(), spare: Vec::new() }
     }
 

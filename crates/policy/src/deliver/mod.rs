@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::Xxh3;
 use self::commit::Committing;
 pub(crate) use self::commit::mailbox_full;
 use self::fan::Fan;
-pub(crate) use self::files::Lasting;
+pub(crate) use self::files::Maildirs;
 use self::files::{Folder, next_id};
 use self::local::Local;
 use crate::directory::{Keeps, Target};
@@ -180,6 +180,9 @@ impl<F: FileOps> PolicySink<F> {
             }
         }
         let Sorting { folders, places, .. } = sorting;
+        if folders.iter().any(|(path, _)| !self.live.maildirs.is_trusted(path)) {
+            return Err(reply::NOT_STORED);
+        }
         let now = SystemTime::now();
         let id = next_id(now);
         let mut branches = Vec::with_capacity(places.len());
@@ -200,7 +203,7 @@ impl<F: FileOps> PolicySink<F> {
             });
             // It may hold no slash, which would make a path of it, nor a colon, which begins the flags.
             let name = format!("{id}.{}", context.hostname.replace(['/', ':'], "_"));
-            Local::new(Arc::clone(&self.live.files), Arc::clone(&self.live.lasting), heads.collect(), name)
+            Local::new(Arc::clone(&self.live.maildirs), heads.collect(), name)
         });
         let fan = Fan::new(branches.len() + usize::from(local.is_some()));
         let digest = plan.repeats.map(|_| Box::new(Xxh3::with_seed(self.live.seed)));

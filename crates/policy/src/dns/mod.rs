@@ -1,8 +1,8 @@
 //! What is asked of DNS, by a resolver of anybody's making, and how answers are kept.
 
-#[cfg(feature = "dns")]
-mod hickory;
 mod list;
+#[cfg(feature = "dns")]
+mod system;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "dns")]
-pub use hickory::SystemResolver;
+pub use ehlo_tokio::dns::SystemResolver;
 pub(crate) use list::{Asking, List, listing_name};
 
 /// An answer that takes time.

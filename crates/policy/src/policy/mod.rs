@@ -22,7 +22,7 @@ use self::asking::{Asker, Question};
 pub use self::reload::Builder;
 use crate::address::mailbox_key;
 use crate::config::{Measure, Per};
-use crate::deliver::{Lasting, Owner, PolicySink};
+use crate::deliver::{Maildirs, Owner, PolicySink};
 use crate::dns::{Cache, Resolver};
 use crate::loaded::Loaded;
 use crate::place::Places;
@@ -38,8 +38,7 @@ const MAX_LOGGED: u32 = 20;
 pub(crate) struct Live<F: FileOps> {
     current: RwLock<Arc<Plan>>,
     places: Places,
-    pub(crate) files: Arc<F>,
-    pub(crate) lasting: Arc<Lasting>,
+    pub(crate) maildirs: Arc<Maildirs<F>>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) repeats: Arc<Repeats>,
     cache: Cache,

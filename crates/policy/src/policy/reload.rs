@@ -13,6 +13,7 @@ use ehlo_tokio::{Network, Settings};
 
 use super::{FilePolicy, Live, clock};
 use crate::check::Serving;
+use crate::deliver::Maildirs;
 use crate::dns::{Cache, Resolver};
 use crate::loaded::Loaded;
 use crate::place::Places;
@@ -131,8 +132,7 @@ impl<F: FileOps> Builder<F> {
         let live = Live {
             current: RwLock::new(Arc::new(plan)),
             places,
-            files: Arc::new(files),
-            lasting: Arc::default(),
+            maildirs: Arc::new(Maildirs::new(files)),
             usage,
             repeats: Arc::default(),
             cache: Cache::default(),

@@ -20,6 +20,10 @@ pub enum Op {
     Timeout,
     /// The server has closed its side.
     Eof,
+    /// The handshake is made, with a server that was verified or not, or has failed.
+    Tls(Option<bool>),
+    /// The session is given up.
+    Abandon,
 }
 
 /// Does to a new session what was done to a [recorded](Client::recorded) one, with the input cut in another way.
@@ -28,7 +32,8 @@ pub enum Op {
 ///
 /// If anything is different: an event, or what was sent. Then the session depends on how its bytes were cut.
 pub fn replay(client: &Client, mut cut: Cut) {
-    let mut again = Client::new(client.start, std::sync::Arc::clone(&client.config), client.mail.clone());
+    let mut again =
+        Client::new(client.start, std::sync::Arc::clone(&client.config), client.habits.clone(), client.mail.clone());
     for (now, op) in client.ops.as_deref().expect("the run was recorded") {
         again.apply(*now, op, &mut cut);
     }
@@ -52,6 +57,8 @@ impl Client {
             Op::Quit => self.quit(now),
             Op::Timeout => self.timeout(now),
             Op::Eof => self.eof(now),
+            Op::Tls(verified) => self.handshaken(now, *verified),
+            Op::Abandon => self.abandon(now),
         }
     }
 }

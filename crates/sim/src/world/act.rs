@@ -145,25 +145,45 @@ impl World<'_> {
         pipe.drop_all();
         let [near, far] = ends;
         far.handshake_at = None;
-        let how = if clear || (!self.weather.calm && self.rng.percent(20)) {
+        let alone = matches!(near.actor, Actor::Client(_)) && !near.is_open();
+        let how = if clear || alone || (!self.weather.calm && self.rng.percent(20)) {
             Handshake::Failed
         } else {
             *self.rng.pick(&Handshake::ALL[..3])
         };
-        let Actor::Server(server) = &mut far.actor else { unreachable!("only servers do handshakes") };
-        server.handshaken(self.now, how);
-        if how != Handshake::Failed {
+        let made = how != Handshake::Failed;
+        match &mut far.actor {
+            Actor::Server(server) => server.handshaken(self.now, how),
+            Actor::Puppet(puppet) => {
+                if let Role::Answerer(answerer) = &mut puppet.role {
+                    answerer.handshaken();
+                }
+            }
+            Actor::Client(_) => unreachable!("only servers do handshakes"),
+        }
+        if made {
             self.report.handshakes.0 += 1
         } else {
             self.report.handshakes.1 += 1
         }
-        if let Actor::Puppet(puppet) = &mut near.actor
-            && let Role::Talker(talker) = &mut puppet.role
-        {
-            talker.handshaken();
-            (near.waiting, near.work_at) = (false, self.now);
+        match &mut near.actor {
+            Actor::Client(client) if client.wants_handshake() && !near.dead => {
+                // Whether one that fails is told by TLS or by the end of the connection is for chance.
+                if made || self.rng.percent(50) {
+                    client.handshaken(self.now, made.then(|| self.rng.percent(80)));
+                }
+                self.report.client_handshakes += usize::from(made);
+            }
+            Actor::Puppet(puppet) => {
+                if let Role::Talker(talker) = &mut puppet.role {
+                    talker.handshaken();
+                    (near.waiting, near.work_at) = (false, self.now);
+                }
+            }
+            _ => {}
         }
-        if how != Handshake::Failed && !self.weather.calm && self.weather.fault.is_none() && self.rng.percent(10) {
+        let server = matches!(far.actor, Actor::Server(_));
+        if made && server && !self.weather.calm && self.weather.fault.is_none() && self.rng.percent(10) {
             let at = self.now + self.rng.delay(5);
             self.victim(i, at, Some(Fault::TlsBreaks));
         }
@@ -185,9 +205,9 @@ impl World<'_> {
                 } else if !server.is_paused() {
                     end.resume_at = None;
                 }
-                if server.wants_handshake() && end.handshake_at.is_none() {
-                    end.handshake_at = Some(now + self.rng.delay(self.weather.long));
-                }
+            }
+            if side == 1 && end.wants_handshake() && end.handshake_at.is_none() {
+                end.handshake_at = Some(now + self.rng.delay(self.weather.long));
             }
             if end.dead {
                 continue;
@@ -233,7 +253,9 @@ impl World<'_> {
                 *rng.pick(&[Fate::Abandoned, Fate::Lost, Fate::Misdirected, Fate::Answered(How::Accept)])
             } else if rng.percent(self.weather.refuse) {
                 Fate::Answered(*rng.pick(&[How::Reject, How::Defer, How::Defer, How::Leave]))
-            } else if commit && rng.percent(if lmtp { self.weather.each.max(75) } else { self.weather.each }) {
+            } else if commit
+                && rng.percent(if lmtp && !self.weather.calm { self.weather.each.max(75) } else { self.weather.each })
+            {
                 Fate::Answered(How::Each(rng.next() as u32))
             } else if auth && rng.percent(40) {
                 Fate::Answered(How::Challenge(*rng.pick(&[0, 1, 2, 3, 30, 30, 700, 9216])))
@@ -325,6 +347,13 @@ impl World<'_> {
             Fault::ClientQuits => {
                 if let Actor::Client(client) = &mut ends[0].actor {
                     client.quit(now);
+                }
+            }
+            Fault::ClientAbandons => {
+                if let Actor::Client(client) = &mut ends[0].actor
+                    && !ends[0].dead
+                {
+                    client.abandon(now);
                 }
             }
         }

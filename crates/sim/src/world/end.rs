@@ -120,7 +120,22 @@ impl End {
     }
 
     pub(super) fn wants_handshake(&self) -> bool {
-        matches!(&self.actor, Actor::Server(server) if server.wants_handshake())
+        match &self.actor {
+            Actor::Client(client) => client.wants_handshake(),
+            Actor::Server(server) => server.wants_handshake(),
+            Actor::Puppet(puppet) => match &puppet.role {
+                Role::Answerer(answerer) => puppet.gone.is_none() && answerer.handshaking,
+                Role::Talker(_) => false,
+            },
+        }
+    }
+
+    /// Whether it may be part of a handshake: a client that is no script is, once it has read 220 and nothing behind it.
+    pub(super) fn can_shake(&self) -> bool {
+        match &self.actor {
+            Actor::Client(client) => !self.is_open() || client.wants_handshake(),
+            _ => true,
+        }
     }
 
     pub(super) fn name(&self) -> String {
@@ -142,24 +157,36 @@ impl Link {
         let most = (capacity * 200).min(80_000);
         let kind = if weather.calm { 0 } else { rng.below(10) };
         let ends = match kind {
-            0..4 => [client(now, i, weather, most, rng), server(now, id, weather, false, rng)],
-            4..8 => {
-                // The client session speaks no LMTP.
+            0..4 => {
+                let lmtp = rng.percent(20);
+                let implicit = rng.percent(10);
+                [client(now, i, weather, most, lmtp, implicit, rng), server(now, id, weather, lmtp, implicit, rng)]
+            }
+            4..7 => {
                 let lmtp = rng.percent(35);
-                let far = server(now, id, weather, lmtp, rng);
+                let implicit = rng.percent(10);
+                let far = server(now, id, weather, lmtp, implicit, rng);
                 let chunks = matches!(&far.actor, Actor::Server(server) if server.config().chunking);
                 [puppet(now, Role::Talker(Talker::new(lmtp, chunks, rng)), rng), far]
             }
-            _ => [client(now, i, weather, most, rng), puppet(now, Role::Answerer(Answerer::new(rng)), rng)],
+            _ => {
+                let lmtp = rng.percent(20);
+                [
+                    client(now, i, weather, most, lmtp, false, rng),
+                    puppet(now, Role::Answerer(Answerer::new(lmtp, rng)), rng),
+                ]
+            }
         };
         let pipes = [Pipe::new(now, capacity), Pipe::new(now, *rng.pick(&[16, 200, 4096]))];
         Self { ends, pipes, id }
     }
 }
 
-fn client(now: Instant, i: usize, weather: &Weather, most: usize, rng: &mut Rng) -> End {
+fn client(now: Instant, i: usize, weather: &Weather, most: usize, lmtp: bool, implicit: bool, rng: &mut Rng) -> End {
     let mail = (0..rng.between(1, 4)).map(|m| Message::new(rng, &format!("m{i}-{m}"), weather.calm, most)).collect();
-    let client = Client::new(now, Arc::new(plan::client_config(rng)), mail).recorded();
+    let (config, mut habits) = plan::client_config(rng, weather.calm, lmtp);
+    habits.implicit_tls = implicit;
+    let client = Client::new(now, Arc::new(config), habits, mail).recorded();
     End { lazy: rng.percent(10), ..End::new(now, Actor::Client(Box::new(client))) }
 }
 
@@ -168,11 +195,11 @@ pub(super) fn peer(id: u64, implicit_tls: bool) -> Peer {
     if implicit_tls { Peer::new(id).with_implicit_tls() } else { Peer::new(id) }
 }
 
-fn server(now: Instant, id: u64, weather: &Weather, lmtp: bool, rng: &mut Rng) -> End {
+fn server(now: Instant, id: u64, weather: &Weather, lmtp: bool, implicit: bool, rng: &mut Rng) -> End {
     let mut config = plan::server_config(rng, weather.calm);
     config.protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
     // The parity of the number tells which kind of port it is.
-    let server = Server::new(now, Arc::new(config), peer(id, rng.percent(10))).recorded();
+    let server = Server::new(now, Arc::new(config), peer(id, implicit)).recorded();
     End { patient: rng.percent(50), ..End::new(now, Actor::Server(Box::new(server))) }
 }
 

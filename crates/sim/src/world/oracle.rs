@@ -7,7 +7,7 @@ use crate::dialogue;
 use crate::puppet::{Acknowledged, Role};
 use crate::rng::Rng;
 use crate::server::{self, Cut, Server, Stored};
-use ehlo_client::RecipientOutcome;
+use ehlo_client::{CloseReason, Misbehaviour, RecipientOutcome};
 use ehlo_server::BareLineEnds;
 
 /// Input that is cut byte by byte at the end of each run; longer ones are cut as chance has it.
@@ -24,7 +24,12 @@ impl World<'_> {
                 let puppet = matches!(end.actor, Actor::Puppet(_));
                 assert!(puppet || !end.is_open(), "the run ended with an open session");
                 match &mut end.actor {
-                    Actor::Client(client) => replay_client(client, &mut self.rng),
+                    Actor::Client(client) => {
+                        report.logins += usize::from(client.is_authenticated());
+                        let surplus = CloseReason::PeerMisbehaved(Misbehaviour::ClearBehindStartTls);
+                        report.surplus += usize::from(client.closed() == Some(surplus));
+                        replay_client(client, &mut self.rng);
+                    }
                     Actor::Server(server) => {
                         if !end.dead {
                             server.poke_closed(self.now);
@@ -44,6 +49,7 @@ impl World<'_> {
             match (&near.actor, &far.actor) {
                 (Actor::Client(client), Actor::Server(server)) => {
                     pair(client, near, server.store(), &mut report);
+                    assert!(!client.is_authenticated() || server.authenticated() > 0, "nobody has let this client in");
                     if self.weather.calm {
                         calm(client, server);
                     }
@@ -102,57 +108,64 @@ fn replay_client(client: &Client, rng: &mut Rng) {
 
 /// Nothing went wrong, so everything was delivered.
 fn calm(client: &Client, server: &Server) {
-    for (message, fate) in client.fates() {
+    for (message, fate, _) in client.fates() {
         let all = vec![RecipientOutcome::Accepted; message.to.len()];
         assert_eq!(*fate, Fate::Done(all), "nothing went wrong, and it was not delivered");
     }
-    assert_eq!(client.closed(), Some(ehlo_client::CloseReason::Quit));
+    assert_eq!(client.closed(), Some(CloseReason::Quit));
     assert_eq!(server.closed(), Some(ehlo_server::CloseReason::Quit));
 }
 
-/// What the client believes is what the server has.
+/// What the client believes is what the server has: of each recipient.
 fn pair(client: &Client, end: &End, store: &[Stored], report: &mut Report) {
     let mut found = 0;
-    for (message, fate) in client.fates() {
-        let id = message.body.split(|b| *b == b'\r').next().expect("a line");
+    for (message, fate, chunked) in client.fates() {
+        let id = message.raw.split(|b| *b == b'\r').next().expect("a line");
         let head = [id, b"\r\n"].concat();
         let stored: Vec<_> = store.iter().filter(|s| s.body.starts_with(&head)).collect();
         found += stored.len();
-        let of = |wanted: RecipientOutcome| -> Vec<&String> {
-            let Fate::Done(outcomes) = fate else { return Vec::new() };
-            message.to.iter().zip(outcomes).filter(|(_, o)| **o == wanted).map(|(to, _)| to).collect()
-        };
-        let (accepted, unknown) = (of(RecipientOutcome::Accepted), of(RecipientOutcome::Unknown));
-        assert!(accepted.is_empty() || unknown.is_empty(), "accepted and unknown in one message");
+        let copies = stored.len();
+        assert!(copies <= 1, "stored twice");
+        let body = if chunked { &message.raw } else { &message.body };
         for stored in &stored {
-            assert!(stored.body == message.body, "the body of {} was changed", id.escape_ascii());
+            assert!(stored.body == *body, "the body of {} was changed", id.escape_ascii());
             assert_eq!(stored.from, message.from);
         }
-        let copies = stored.len();
-        match fate {
-            Fate::NotSent => assert_eq!(copies, 0, "stored and never sent"),
+        let outcomes = match fate {
+            Fate::NotSent => {
+                assert_eq!(copies, 0, "stored and never sent");
+                continue;
+            }
             // The client died over it.
-            Fate::UnderWay => assert!(end.dead && copies <= 1),
-            Fate::Done(_) if !accepted.is_empty() => {
-                assert_eq!(copies, 1, "acknowledged");
-                assert_eq!(stored[0].to.iter().collect::<Vec<_>>(), accepted);
-                report.accepted += 1;
+            Fate::UnderWay => {
+                assert!(end.dead);
+                continue;
             }
-            Fate::Done(_) if !unknown.is_empty() => {
-                assert!(copies <= 1, "stored twice");
-                if let Some(stored) = stored.first() {
-                    assert_eq!(stored.to.iter().collect::<Vec<_>>(), unknown);
-                }
-                report.unknown += 1;
-                report.unknown_but_stored += copies;
+            Fate::Done(outcomes) => outcomes,
+        };
+        let mut left = stored.first().map(|stored| stored.to.clone()).unwrap_or_default();
+        for (to, outcome) in message.to.iter().zip(outcomes) {
+            let place = left.iter().position(|one| one == to);
+            if let Some(place) = place {
+                left.remove(place);
             }
-            Fate::Done(outcomes) => {
-                assert_eq!(copies, 0, "stored and not acknowledged: {outcomes:?}");
-                let unsent = outcomes.contains(&RecipientOutcome::Unsent);
-                report.unsent += usize::from(unsent);
-                report.refused += usize::from(!unsent);
+            match outcome {
+                RecipientOutcome::Accepted => assert!(place.is_some(), "acknowledged to {to} and not stored"),
+                RecipientOutcome::Unknown => {}
+                other => assert!(place.is_none(), "stored for {to}, who is {other:?}"),
             }
         }
+        assert!(left.is_empty(), "stored for {left:?}, whom nobody wrote to");
+        let has = |wanted: fn(&RecipientOutcome) -> bool| outcomes.iter().any(wanted);
+        let (accepted, unknown) = (has(|o| *o == RecipientOutcome::Accepted), has(|o| *o == RecipientOutcome::Unknown));
+        let unsent = has(|o| *o == RecipientOutcome::Unsent);
+        report.accepted += usize::from(accepted);
+        report.chunked += usize::from(accepted && chunked);
+        report.divided += usize::from(accepted && outcomes.iter().any(|o| *o != RecipientOutcome::Accepted));
+        report.unknown += usize::from(unknown);
+        report.unknown_but_stored += usize::from(unknown && copies > 0);
+        report.unsent += usize::from(unsent);
+        report.refused += usize::from(!accepted && !unknown && !unsent);
     }
     assert_eq!(found, store.len(), "a message was stored that nobody sent");
 }

@@ -34,8 +34,7 @@ pub use self::socket::Socket;
 use self::wire::Tokio;
 pub use ehlo_client::{Envelope, Recipient, Report};
 pub use ehlo_driver::{
-    Body as MessageBody, CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError,
-    address_literal,
+    Body as MessageBody, CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
 };
 
 /// A connection to a server that has greeted.
@@ -153,7 +152,7 @@ impl Client {
     /// connection ended.
     pub async fn send(&mut self, envelope: &Envelope<'_>, text: &[u8]) -> Result<Report, SendError> {
         let (envelope, prepared) = prepare(envelope, text, self.endings)?;
-        self.conversation.send(envelope, &mut Bytes::new(&prepared.octets), LineEndings::Refuse).await
+        self.conversation.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse).await
     }
 
     /// The same for a message that is read while it is sent, from a [`Reader`] or a [`SeekReader`]. Its kind is what the envelope says.

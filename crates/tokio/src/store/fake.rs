@@ -31,6 +31,10 @@ pub(super) struct Fake {
     fail_at: Option<(usize, usize, i32)>,
     /// Which operation fails: its name, how many of that name go well before, and the error.
     pub(super) fail: Option<(&'static str, usize, io::ErrorKind)>,
+    /// Those that failed by their numbers, and with what.
+    failed: Vec<(String, i32)>,
+    /// A file was synced again whose sync had failed.
+    trusted_again: bool,
     /// Path to number of the file.
     entries: BTreeMap<PathBuf, usize>,
     /// The entries that are on the disk, by directory.
@@ -67,7 +71,7 @@ impl FakeFiles {
             "create_dir" | "sync_dir" | "list" | "open" => format!("{operation} {name}"),
             _ => operation.to_owned(),
         };
-        state.log.push(line);
+        state.log.push(line.clone());
         state.count += 1;
         let number = state.count - 1;
         drop(state);
@@ -85,7 +89,8 @@ impl FakeFiles {
                 // As a panic does, but without a word on the standard error.
                 std::panic::resume_unwind(Box::new("as the test wants it"));
             }
-            state.lose(operation, path, error == ENOSPC);
+            state.failed.push((line, error));
+            state.lose(operation, path, matches!(error, ENOSPC | EMFILE));
             return Err(io::Error::from_raw_os_error(error));
         }
         if let Some((name, left, kind)) = &mut state.fail
@@ -105,6 +110,21 @@ impl FakeFiles {
     /// Fails that operation, counted from the first one of all, and so many in all.
     pub(super) fn fail_at(&self, operation: usize, times: usize, error: i32) {
         self.lock().fail_at = Some((operation, times, error));
+    }
+
+    /// From now on nothing fails by its number.
+    pub(super) fn mend(&self) {
+        self.lock().fail_at = None;
+    }
+
+    /// What has failed by its number.
+    pub(super) fn failed(&self) -> Vec<(String, i32)> {
+        self.lock().failed.clone()
+    }
+
+    /// Whether a file was synced again whose sync had failed: that would say that all is well.
+    pub(super) fn was_trusted_again(&self) -> bool {
+        self.lock().trusted_again
     }
 
     /// Keeps an operation from coming to its end, until another one or none is named.
@@ -164,9 +184,10 @@ impl FakeFiles {
 }
 
 impl Fake {
-    /// A sync fails: what it should have written is lost. Unless there is no room, of which a directory's sync tells beforehand.
-    fn lose(&mut self, operation: &str, path: &Path, full: bool) {
-        if operation == "sync_dir" && !full {
+    /// A sync fails: what it should have written is lost. Unless there is no room, of which a directory's sync tells beforehand, or no
+    /// descriptor to open it with.
+    fn lose(&mut self, operation: &str, path: &Path, harmless: bool) {
+        if operation == "sync_dir" && !harmless {
             self.lost.push(path.to_owned());
         }
     }
@@ -256,6 +277,8 @@ impl FileOps for FakeFiles {
         let file = &mut state.files[*file];
         if file.lost.is_none() {
             file.durable.clone_from(&file.bytes);
+        } else {
+            state.trusted_again = true;
         }
         Ok(())
     }

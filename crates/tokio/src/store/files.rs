@@ -10,7 +10,8 @@ pub trait FileOps: Send + Sync + 'static {
     /// An open file.
     type File: std::fmt::Debug + Send + 'static;
 
-    /// Creates a directory and those above it, if they aren't there, so that they outlive a power cut.
+    /// Creates a directory and those above it, if they aren't there, so that they outlive a power cut. One that is there already may have
+    /// been made by someone who has not synced it yet.
     ///
     /// # Errors
     ///
@@ -123,14 +124,18 @@ impl FileOps for StdFiles {
     type File = File;
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        match fs::create_dir(path) {
+        let mut made = fs::create_dir(path);
+        if let Err(error) = &made
+            && error.kind() == io::ErrorKind::NotFound
+            && let Some(parent) = path.parent()
+        {
+            self.create_dir(parent)?;
+            made = fs::create_dir(path);
+        }
+        match made {
             Ok(()) => {}
+            // Two messages may be the first ones at the same time.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = path.parent().ok_or(error)?;
-                self.create_dir(parent)?;
-                fs::create_dir(path)?;
-            }
             Err(error) => return Err(error),
         }
         match path.parent() {

@@ -25,7 +25,7 @@ mod verify;
 pub use discard::{Discard, DiscardSink};
 pub use files::{FileOps, StdFiles};
 pub use lmtp::{Lmtp, LmtpAddress, LmtpSink};
-pub use maildir::{Maildir, MaildirSink};
+pub use maildir::{Maildir, MaildirCommit, MaildirSink};
 pub use mbox::{Mbox, MboxSink};
 pub use memory::{Memory, MemorySink, Message, TooFew};
 pub use verify::{ID_FIELD, Record, Verify, VerifySink};
@@ -66,4 +66,18 @@ fn sync_ancestors(files: &impl FileOps, path: &Path) -> io::Result<()> {
 /// Whether there is no room, which passes, and of which a file system tells before it throws anything away.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether a failed sync tells that something was thrown away, so that the next one can't be believed. It doesn't where there is no room, or
+/// where the directory could not even be opened for want of a descriptor: then nothing was tried.
+fn shows_loss(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let no_descriptor =
+            Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE));
+        !is_full(error) && !no_descriptor
+    }
+    #[cfg(not(unix))]
+    !is_full(error)
 }

@@ -8,13 +8,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::delivery::Delivery;
+use super::group::{self, Member};
 use super::{FileOps, Shared};
 use crate::store::incoming::{Deposit as _, Finished};
-use crate::store::is_full;
 use crate::store::pool::Size;
 
 /// Threads that write and sync files. They wait for the disk, hence far more than processors: what they wait for together costs one
@@ -86,55 +85,36 @@ impl<F: FileOps> Shared<F> {
                 ready.led = false;
                 return;
             }
-            let group = ready.messages.drain(..count).collect();
+            let group = ready.messages.drain(..count).collect::<Vec<_>>();
             drop(ready);
             // Should a file system of someone else's panic, then the others still have to be led.
-            if catch_unwind(AssertUnwindSafe(|| self.publish(group))).is_err() {
+            let publish = || group::publish(&self.files, &self.new, &self.poisoned, group);
+            if catch_unwind(AssertUnwindSafe(publish)).is_err() {
                 tracing::error!("the file system panicked; a group of messages is lost and was not acknowledged");
             }
             ready = self.ready();
         }
     }
-
-    /// Makes messages visible, makes that last, and answers.
-    fn publish(&self, group: Vec<Finished<Delivery<F>>>) {
-        let mut visible = Vec::with_capacity(group.len());
-        for mut message in group {
-            let result =
-                if self.poisoned.load(Ordering::Acquire) { Err(poisoned()) } else { message.deposit.publish() };
-            match result {
-                Ok(()) => visible.push(message),
-                Err(error) => message.fail(error),
-            }
-        }
-        if visible.is_empty() {
-            return;
-        }
-        let Err(error) = self.files.sync_dir(&self.new) else {
-            for mut message in visible {
-                message.deposit.keep();
-                message.answer(Ok(()));
-            }
-            return;
-        };
-        if !is_full(&error) {
-            self.poisoned.store(true, Ordering::Release);
-            tracing::error!(%error, path = %self.new.display(), "the directory could not be synced; no mail is taken until the maildir is opened anew");
-        }
-        for message in &mut visible {
-            tracing::warn!(name = message.deposit.name(), "a message is taken back");
-            message.deposit.undo();
-        }
-        if let Err(error) = self.files.sync_dir(&self.new) {
-            tracing::error!(%error, path = %self.new.display(), "messages that were taken back may reappear after a power cut");
-        }
-        for message in visible {
-            message.answer(Err(io::Error::new(error.kind(), error.to_string())));
-        }
-    }
 }
 
-/// Why nothing is taken any more.
-pub(super) fn poisoned() -> io::Error {
-    io::Error::other("a sync of the directory has failed")
+impl<F: FileOps> Member for Finished<Delivery<F>> {
+    fn name(&self) -> &str {
+        self.deposit.name()
+    }
+
+    fn publish(&mut self) -> io::Result<()> {
+        self.deposit.publish()
+    }
+
+    fn keep(&mut self) {
+        self.deposit.keep();
+    }
+
+    fn undo(&mut self) {
+        self.deposit.undo();
+    }
+
+    fn answer(self, result: io::Result<()>) {
+        Finished::answer(self, result);
+    }
 }

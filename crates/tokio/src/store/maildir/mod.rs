@@ -2,6 +2,8 @@
 
 mod commit;
 mod delivery;
+mod group;
+mod many;
 mod sink;
 
 use std::io;
@@ -12,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use self::commit::Ready;
 use self::delivery::Delivery;
+pub use self::many::MaildirCommit;
 pub use self::sink::MaildirSink;
 use super::files::{FileOps, StdFiles};
 use super::incoming::Finished;
@@ -28,7 +31,7 @@ const STALE: Duration = Duration::from_secs(36 * 60 * 60);
 /// at any moment leaves either no message, or the whole message and perhaps no reply. When a sync fails, the file is removed and the
 /// message deferred: a file whose sync failed once is never trusted, for a second sync may well report success without having written
 /// anything. For the same reason a maildir takes no more mail, and answers DATA with 451 4.3.0, once a sync of `new/` has failed for
-/// another reason than a full disk; opening it anew takes an administrator who knows why.
+/// another reason than a full disk or want of a file descriptor; opening it anew takes an administrator who knows why.
 ///
 /// Messages that are finished at the same time are committed together: their files are synced by up to 32 threads, and `new/` once for all
 /// that are ready. A message that comes alone is committed at once.
@@ -153,5 +156,7 @@ fn file_name(id: &str, hostname: &str) -> String {
     format!("{id}.{}", hostname.replace(['/', ':'], "_"))
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use ehlo_server::codec::Reply;
 
-use super::commit::poisoned;
 use super::delivery::Delivery;
+use super::group::distrust;
 use super::{FileOps, Handle, StdFiles, file_name};
 use crate::sink::{BodySink, MessageContext, storage_reply};
 use crate::store::incoming::{Cancelled, Incoming, delivery_fields};
@@ -38,7 +38,7 @@ impl<F: FileOps> BodySink for MaildirSink<F> {
     fn begin(&mut self, message: &MessageContext<'_>) -> Result<(), Reply> {
         let shared = &self.handle.shared;
         if shared.poisoned.load(Ordering::Acquire) {
-            return Err(storage_reply(&poisoned()));
+            return Err(storage_reply(&distrust()));
         }
         let now = SystemTime::now();
         let id = shared.names.next(now);

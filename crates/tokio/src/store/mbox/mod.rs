@@ -123,4 +123,6 @@ impl<F: FileOps> Store for Mbox<F> {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

@@ -5,12 +5,12 @@ use ehlo_server::codec::Reply;
 
 use super::*;
 use crate::sink::BodySink as _;
-use crate::store::fake::{ERRORS, FakeFiles, PANIC, settle, until};
+use crate::store::fake::{FakeFiles, settle, until};
 use crate::store::incoming::BUFFER;
 
-const BEGIN: &str = "From a@b Thu Jan  1 00:00:00 1970\nReturn-Path: <a@b>\n";
+pub(super) const BEGIN: &str = "From a@b Thu Jan  1 00:00:00 1970\nReturn-Path: <a@b>\n";
 
-fn fresh() -> (FakeFiles, Mbox<FakeFiles>) {
+pub(super) fn fresh() -> (FakeFiles, Mbox<FakeFiles>) {
     let files = FakeFiles::default();
     let mbox = open(&files);
     files.lock().log.clear();
@@ -28,12 +28,12 @@ fn begin(mbox: &Mbox<FakeFiles>) -> MboxSink<FakeFiles> {
     sink
 }
 
-fn start(sink: &mut MboxSink<FakeFiles>) {
+pub(super) fn start(sink: &mut MboxSink<FakeFiles>) {
     let name = sink.handle.shared.names.next(UNIX_EPOCH);
     sink.start(&name, "a@b", UNIX_EPOCH, b"Return-Path: <a@b>\r\n");
 }
 
-async fn write(sink: &mut MboxSink<FakeFiles>, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn write(sink: &mut MboxSink<FakeFiles>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let taken = std::future::poll_fn(|cx| sink.poll_write(cx, bytes)).await?;
         assert!(taken > 0);
@@ -42,17 +42,17 @@ async fn write(sink: &mut MboxSink<FakeFiles>, mut bytes: &[u8]) -> io::Result<(
     Ok(())
 }
 
-async fn commit(sink: &mut MboxSink<FakeFiles>) -> Result<Option<Reply>, Reply> {
+pub(super) async fn commit(sink: &mut MboxSink<FakeFiles>) -> Result<Option<Reply>, Reply> {
     std::future::poll_fn(|cx| sink.poll_commit(cx)).await
 }
 
 /// What is in the file as programs see it.
-fn contents(files: &FakeFiles) -> String {
+pub(super) fn contents(files: &FakeFiles) -> String {
     String::from_utf8(files.contents("/m").concat()).unwrap()
 }
 
 /// What is in the file after a power cut.
-fn lasting(files: &FakeFiles) -> String {
+pub(super) fn lasting(files: &FakeFiles) -> String {
     String::from_utf8(files.after_power_cut("/m").concat()).unwrap()
 }
 
@@ -138,71 +138,6 @@ async fn a_message_that_does_not_fit_is_cut_off_and_those_around_it_stay() {
     assert_eq!(codes, [250, 250, 452, 250]);
     let expected: String = [0, 1, 3].map(|i| format!("{BEGIN}{i}\n\n")).concat();
     assert_eq!((lasting(&files), contents(&files)), (expected.clone(), expected));
-}
-
-/// Four messages over two connections, some small and some large; gives for each whether it was acknowledged.
-async fn four_messages(mbox: &Mbox<FakeFiles>) -> Vec<(String, bool)> {
-    let mut sinks = [mbox.sink(), mbox.sink()];
-    let mut results = Vec::new();
-    for (i, size) in [10, 3 * BUFFER, 20, 2 * BUFFER + 1].into_iter().enumerate() {
-        let sink = &mut sinks[i % 2];
-        let body = char::from(b'a' + i as u8).to_string().repeat(size);
-        start(sink);
-        let taken = match write(sink, body.as_bytes()).await {
-            Ok(()) => commit(sink).await.is_ok(),
-            Err(_) => {
-                sink.abort();
-                false
-            }
-        };
-        results.push((format!("{BEGIN}{body}\n\n"), taken));
-    }
-    results
-}
-
-#[tokio::test]
-async fn whichever_operation_fails_what_is_acknowledged_is_on_the_disk_and_nothing_else_is_in_the_file() {
-    let (files, mbox) = fresh();
-    let opened = files.count();
-    assert!(four_messages(&mbox).await.iter().all(|(_, taken)| *taken));
-    let all = files.count();
-    assert!(all - opened > 40, "{}", all - opened);
-    for operation in opened..all {
-        for error in ERRORS.into_iter().chain([PANIC]) {
-            for times in [1, 2, usize::MAX] {
-                if error == PANIC && times > 1 {
-                    continue;
-                }
-                let (files, mbox) = fresh();
-                files.fail_at(operation, times, error);
-                let results = four_messages(&mbox).await;
-                let name = files.lock().log[operation - opened].clone();
-                let case = format!("operation {operation} of {all}, {name}, error {error}, {times} times");
-                let acknowledged: String =
-                    results.iter().filter(|(_, taken)| *taken).map(|(text, _)| &**text).collect();
-                let poisoned = mbox.handle.shared.poisoned.load(std::sync::atomic::Ordering::Relaxed);
-                let (lasting, contents) = (lasting(&files), contents(&files));
-                if error == PANIC {
-                    // It leaves what it leaves, but loses nothing that was acknowledged.
-                    for (text, taken) in &results {
-                        assert!(!taken || lasting.contains(&**text), "{case}");
-                    }
-                    continue;
-                }
-                // A power cut brings back nothing that was cut off, as long as anything can be said of the file.
-                assert!(lasting.starts_with(&*acknowledged), "{case}");
-                assert!(poisoned || lasting == acknowledged, "{case}: {} and {}", lasting.len(), acknowledged.len());
-                assert!(poisoned || contents == acknowledged, "{case}: {} and {}", contents.len(), acknowledged.len());
-                if times == 1 {
-                    assert_eq!(contents, acknowledged, "{case}");
-                    assert!(files.names("/m") <= 2, "{case}");
-                    let taken = results.iter().filter(|(_, taken)| *taken).count();
-                    assert!(if poisoned { taken < 4 } else { taken == 3 }, "{case}: {taken} taken");
-                    assert!(!poisoned || name == "sync_file", "{case}");
-                }
-            }
-        }
-    }
 }
 
 #[tokio::test]
