@@ -33,7 +33,7 @@ fn start(program: &Path) -> Server {
          domains = mx.example\n  deny message = No such user\n\
          begin routers\nall:\n  driver = accept\n  domains = mx.example\n  transport = store\nnone:\n  driver = accept\n  transport = none\n\
          begin transports\nstore:\n  driver = appendfile\n  directory = {base}/store/${{lookup{{$local_part}}lsearch{{{base}/users}}}}\n  maildir_format\n  create_directory\n  \
-         delivery_date_add\n  envelope_to_add\n  return_path_add\n  user = {OWNER}\n  group = {OWNER}\nnone:\n  driver = appendfile\n  file = /dev/null\n  user = {OWNER}\n\
+         delivery_date_add\n  envelope_to_add\n  return_path_add\n  user = {OWNER}\n  group = {OWNER}\nnone:\n  driver = appendfile\n  file = /dev/null\n  user = {OWNER}\n  group = {OWNER}\n\
          begin retry\n* * F,1h,1m\nbegin authenticators\n\
          plain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  server_set_id = $auth2\n  \
          server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}\n\

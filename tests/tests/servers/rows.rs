@@ -16,8 +16,6 @@ pub(crate) enum LongLine {
     Kept,
     /// The whole message is refused, in words that begin so.
     Refused(&'static str),
-    /// It is broken into several.
-    Broken,
 }
 
 pub(crate) struct Row {
@@ -31,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) offers: &'static [&'static str],
     /// It can be told to answer a recipient by 4yz.
     pub(crate) defers: bool,
+    /// It goes on with a client of whose recipients it has refused three.
+    pub(crate) forgives: bool,
     pub(crate) long_line: LongLine,
     /// What a reader has to know besides.
     pub(crate) note: &'static str,
@@ -54,6 +54,7 @@ pub(crate) const POSTFIX: Row = Row {
     auth: &[],
     offers: &KEYWORDS,
     defers: true,
+    forgives: true,
     long_line: LongLine::Kept,
     note: "its AUTH takes a Dovecot or a database of Cyrus SASL, and is not tried.",
 };
@@ -66,6 +67,7 @@ pub(crate) const EXIM: Row = Row {
     auth: &[Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5],
     offers: &["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING"],
     defers: true,
+    forgives: true,
     long_line: LongLine::Kept,
     note: "it does not announce its enhanced status codes, so they are text to the client.",
 };
@@ -78,6 +80,7 @@ pub(crate) const OPENSMTPD: Row = Row {
     auth: &[],
     offers: &["SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"],
     defers: false,
+    forgives: true,
     long_line: LongLine::Kept,
     note: "Debian's has no working TLS: with the libssl that it comes with it can't sign, whoever the client is. That the client tells of that is tested.",
 };
@@ -90,6 +93,7 @@ pub(crate) const AIOSMTPD: Row = Row {
     auth: &[Mechanism::Plain, Mechanism::Login],
     offers: &["SIZE", "8BITMIME", "SMTPUTF8"],
     defers: true,
+    forgives: true,
     long_line: LongLine::Refused("refused: 500 Line too long"),
     note: "it reads a line more than it should before it refuses one that is too long; the client is told all the same.",
 };
@@ -102,8 +106,9 @@ pub(crate) const CHASQUID: Row = Row {
     auth: &[Mechanism::Plain],
     offers: &["PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"],
     defers: false,
+    forgives: false,
     long_line: LongLine::Kept,
-    note: "in TLS from the beginning it takes mail of users only, and all messages there are sent by one.",
+    note: "in TLS from the beginning it takes mail of users only, and all messages there are sent by one. It closes a session with a third error in it.",
 };
 
 pub(crate) const ALL: [&Row; 5] = [&POSTFIX, &EXIM, &OPENSMTPD, &AIOSMTPD, &CHASQUID];

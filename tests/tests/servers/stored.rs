@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 /// How long a delivery may take within the server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Fields that a server that delivers puts in front of a message (RFC 5321 §4.4, RFC 7208, RFC 9228).
-const TRACE: [&str; 8] = [
+/// Fields that a server that delivers puts in front of a message (RFC 5321 §4.4, RFC 7208 §9.1, RFC 8601, RFC 9228).
+const TRACE: [&str; 13] = [
     "Return-Path",
     "Received",
     "Received-SPF",
@@ -18,6 +18,12 @@ const TRACE: [&str; 8] = [
     "Delivery-Date",
     "X-Original-To",
     "Authentication-Results",
+    // Those of smtp-sink.
+    "X-Client-Addr",
+    "X-Client-Proto",
+    "X-Helo-Args",
+    "X-Mail-Args",
+    "X-Rcpt-Args",
 ];
 
 pub(crate) struct Mailboxes(pub(crate) PathBuf);
