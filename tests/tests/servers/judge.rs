@@ -100,13 +100,8 @@ impl Judge<'_> {
         };
         let needed = cell.way == Way::Tls && self.row.tls_wants_login;
         let login = login.or_else(|| needed.then(|| Login::password(USER, PASSWORD)));
-        let wanted = Wanted {
-            tls,
-            login,
-            no_chunking: !cell.chunking,
-            no_pipelining: !cell.pipelining,
-            ..Wanted::default()
-        };
+        let wanted =
+            Wanted { tls, login, no_chunking: !cell.chunking, no_pipelining: !cell.pipelining, ..Wanted::default() };
         let (client, seen) = cell.driver.connect(address, wanted);
         let seen = seen.lock().unwrap().clone();
         (client, seen)

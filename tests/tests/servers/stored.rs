@@ -106,7 +106,9 @@ fn a_changed_octet_is_found() {
     let stored = |text: &str| without_trace(text.as_bytes(), sent);
     assert_eq!(stored("Return-path: <>\nReceived: from x\n\tby y\nSubject: x\n\n..\n"), Ok(()));
     assert_eq!(stored("Subject: x\r\n\r\n..\r\n"), Ok(()));
-    for changed in ["Subject: x\n\n.\n", "Subject: y\n\n..\n", "Subject: x\n\n..\n\n", "Date: z\nSubject: x\n\n..\n", ""] {
+    for changed in
+        ["Subject: x\n\n.\n", "Subject: y\n\n..\n", "Subject: x\n\n..\n\n", "Date: z\nSubject: x\n\n..\n", ""]
+    {
         assert!(stored(changed).is_err(), "{changed:?}");
     }
 }
