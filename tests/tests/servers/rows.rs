@@ -95,7 +95,7 @@ pub(crate) const AIOSMTPD: Row = Row {
     defers: true,
     forgives: true,
     long_line: LongLine::Refused("refused: 500 Line too long"),
-    note: "it reads a line more than it should before it refuses one that is too long; the client is told all the same.",
+    note: "its AUTH is tried inside TLS, and its recipients are deferred and refused by the handler of the test.",
 };
 
 pub(crate) const CHASQUID: Row = Row {

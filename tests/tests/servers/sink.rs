@@ -85,6 +85,7 @@ fn each_fault_is_told_for_each_recipient() {
         ("-r", "RCPT", SOFT),
         ("-r", "DATA", SOFT),
         ("-r", ".", SOFT),
+        ("-r", "QUIT", TAKEN),
         ("-q", "MAIL", LOST),
         ("-q", "RCPT", LOST),
         ("-q", "DATA", LOST),
@@ -99,7 +100,7 @@ fn each_fault_is_told_for_each_recipient() {
         let sink = Sink::start(&program, &[option, command]);
         for driver in DRIVERS {
             for no_pipelining in [false, true] {
-                // A body that doesn't fit into a socket is still being written.
+                // A body that doesn't fit into a socket, too.
                 let more = if matches!(command, "DATA" | ".") && !no_pipelining { Some(&big) } else { None };
                 for text in more.into_iter().chain([&letter::dots()]) {
                     let what = format!("{option} {command}, {driver:?}, {no_pipelining}, {} octets", text.len());
