@@ -24,3 +24,8 @@ pub use login::{Login, LoginError};
 pub use options::{CONNECT_TIMEOUT, Options, Tls, address_literal, host_of};
 pub use tls::{Trust, TrustBuilder, TrustError};
 pub use wire::{Body, Bytes, Wire, block_on};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
