@@ -14,6 +14,9 @@ use super::socket::Socket;
 /// Octets that are read at a time: a session's replies, and TLS records that carry them.
 const READ: usize = 4 * 1024;
 
+/// Reads from a server that takes no more bytes, which ends what it says that way or by a reply long before.
+const LAST_READS: usize = 16;
+
 /// A socket, and the memory that is read into.
 #[derive(Debug)]
 pub(super) struct Tokio {
@@ -86,16 +89,34 @@ impl Wire for Tokio {
             Happened::Read(Err(_)) => link.end(),
             Happened::Written(Ok(length)) if length > 0 => link.sent(now, length),
             // A reply that explains it may have come before.
-            Happened::Written(_) => self.read_last(link),
+            Happened::Written(_) => self.read_last(link, deadline).await,
             Happened::TimedOut => link.timeout(now),
         }
     }
 }
 
 impl Tokio {
-    /// The server takes no more bytes. Reads what it said last.
-    fn read_last(&mut self, link: &mut Link) {
-        self.look(link);
+    /// The server takes no more bytes. Reads what it said last, up to the end of the connection, which has come or is about to.
+    ///
+    /// It waits for that: the runtime may know already that nothing can be written, and not yet that there is something to read.
+    async fn read_last(&mut self, link: &mut Link, deadline: Option<Instant>) {
+        let mut sleep = pin!(sleep_until(deadline));
+        for _ in 0..LAST_READS {
+            let Self { socket, input } = self;
+            let mut buffer = ReadBuf::new(&mut **input);
+            let read = poll_fn(|cx| {
+                if let Poll::Ready(read) = Pin::new(&mut *socket).poll_read(cx, &mut buffer) {
+                    return Poll::Ready(read.map_or(0, |()| buffer.filled().len()));
+                }
+                sleep.as_mut().poll(cx).map(|()| 0)
+            })
+            .await;
+            if read == 0 {
+                break;
+            }
+            let now = self.now();
+            link.receive(now, &self.input[..read]);
+        }
         link.end();
     }
 }
