@@ -1,0 +1,148 @@
+//! What is wrong with a server, or looks wrong.
+
+use ehlo_codes::SaslMechanism;
+
+use super::certificate::Certificate;
+use super::look::{Found, TlsFault};
+use super::seen::Offer;
+
+/// Keywords that are shown of those that differ.
+const SHOWN: usize = 20;
+
+/// Something that somebody should look at.
+#[derive(Debug)]
+pub(super) struct Warning {
+    /// For programs.
+    pub(super) id: &'static str,
+    /// For people.
+    pub(super) text: String,
+}
+
+/// All of them, with what is the worst first.
+pub(super) fn of(found: &Found, now: i64, days: u16) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |id, text: String| warnings.push(Warning { id, text });
+    let seen = &found.seen;
+    match &found.tls_fault {
+        Some(TlsFault::Injected) => warn(
+            "clear-behind-starttls",
+            "octets in clear came behind the 220 that answers STARTTLS: somebody in between may have put them there, or the server is broken (RFC 3207 §6)"
+                .to_owned(),
+        ),
+        Some(TlsFault::Other(cause)) => warn("tls-failed", format!("STARTTLS is offered, but there is no TLS: {cause}")),
+        None => {}
+    }
+    if let Some(reply) = seen.starttls.as_ref().filter(|reply| reply.code != 220 && found.tls_fault.is_none()) {
+        warn("starttls-refused", format!("STARTTLS is offered, and refused with {}", reply.text()));
+    }
+    if let Some(clear) = &seen.clear {
+        let told: Vec<String> = clear.mechanisms().into_iter().filter(|name| reveals(name)).collect();
+        if !told.is_empty() {
+            let list = told.join(", ");
+            warn("auth-in-clear", format!("AUTH {list} in clear: whoever listens learns the password (RFC 4954 §4)"));
+        }
+        if !clear.has("STARTTLS") {
+            warn("no-starttls", "STARTTLS is not offered: mail comes in clear".to_owned());
+        }
+    }
+    if let Some(offer) = seen.inside.as_ref().or(seen.clear.as_ref())
+        && offer.command == "HELO"
+    {
+        warn("no-ehlo", "EHLO is not understood, only HELO: there is no extension (RFC 5321 §2.2.1)".to_owned());
+    }
+    match &found.certificate {
+        Some(Ok(certificate)) => self::certificate(found, certificate, now, days, &mut warn),
+        Some(Err(fault)) => warn("certificate-unreadable", format!("the certificate can't be read: {fault}")),
+        None => {}
+    }
+    if let Some(inside) = &seen.inside {
+        if inside.has("STARTTLS") {
+            warn("starttls-inside", "STARTTLS is offered inside TLS (RFC 3207 §4.2 forbids it)".to_owned());
+        }
+        if let Some(clear) = &seen.clear {
+            differences(clear, inside, &mut warn);
+        }
+    }
+    warnings
+}
+
+/// Whether who listens learns a password or a token.
+fn reveals(mechanism: &str) -> bool {
+    SaslMechanism::by_name(mechanism).is_some_and(|row| row.reveals_secret)
+}
+
+fn certificate(
+    found: &Found,
+    certificate: &Certificate,
+    now: i64,
+    days: u16,
+    warn: &mut impl FnMut(&'static str, String),
+) {
+    let (begins, ends) = (&certificate.begins, &certificate.ends);
+    let mut explained = false;
+    if ends.seconds < now {
+        let ago = -certificate.days_left(now);
+        warn("expired", format!("the certificate has expired: it ended at {}, {} ago", ends.text, self::days(ago)));
+        explained = true;
+    } else if begins.seconds > now {
+        warn("not-yet-valid", format!("the certificate is not valid yet: it begins at {}", begins.text));
+        explained = true;
+    } else if certificate.days_left(now) < i64::from(days) {
+        let left = self::days(certificate.days_left(now));
+        warn("expires-soon", format!("the certificate ends within {left}, at {}", ends.text));
+    }
+    if !certificate.fits {
+        warn("wrong-name", format!("the certificate is not for {}; --tls-name says another name", found.name));
+        explained = true;
+    }
+    let Some(cause) = &found.unverified else { return };
+    let untrusted = cause == super::look::UNTRUSTED;
+    if untrusted && certificate.self_issued {
+        warn("not-trusted", "the certificate was issued by itself and is not trusted; --tls-ca trusts it".to_owned());
+    } else if untrusted {
+        let text = format!("the certificate's issuer is not trusted: {}; --tls-ca trusts another", certificate.issuer);
+        warn("not-trusted", text);
+    } else if !explained {
+        warn("not-trusted", format!("the certificate is not trusted: {cause}"));
+    }
+}
+
+/// A number of days in words.
+pub(super) fn days(count: i64) -> String {
+    match count {
+        0 => "less than a day".to_owned(),
+        1 => "a day".to_owned(),
+        _ => format!("{count} days"),
+    }
+}
+
+/// What is on offer in one of the two only, or with other parameters. Not what has to be so: STARTTLS is for in clear only, and REQUIRETLS for inside
+/// (RFC 8689 §2); and AUTH may well be offered inside alone, or with more mechanisms.
+fn differences(clear: &Offer, inside: &Offer, warn: &mut impl FnMut(&'static str, String)) {
+    let only = |one: &Offer, other: &Offer, except: &[&str]| {
+        let mut lines = Vec::new();
+        for (keyword, rest) in one.keywords().filter(|(keyword, _)| !except.contains(&keyword.as_str())) {
+            if other.keywords().any(|(name, text)| name == keyword && text.eq_ignore_ascii_case(rest)) {
+                continue;
+            }
+            lines.push(if rest.is_empty() { keyword } else { format!("{keyword} {rest}") });
+        }
+        let more = lines.len().saturating_sub(SHOWN);
+        lines.truncate(SHOWN);
+        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!lines.is_empty()).then(|| lines.join(", ") + &tail)
+    };
+    let lost: Vec<String> = clear
+        .mechanisms()
+        .into_iter()
+        .filter(|name| !inside.mechanisms().contains(name))
+        .map(|name| format!("AUTH {name}"))
+        .collect();
+    let in_clear = only(clear, inside, &["STARTTLS", "AUTH"]).into_iter().chain(lost).collect::<Vec<_>>().join(", ");
+    if !in_clear.is_empty() {
+        warn("only-in-clear", format!("offered in clear, but not inside TLS: {in_clear}"));
+    }
+    if let Some(list) = only(inside, clear, &["STARTTLS", "AUTH", "REQUIRETLS"]) {
+        warn("only-inside", format!("offered inside TLS, but not in clear: {list}"));
+    }
+}
