@@ -64,6 +64,11 @@ impl Certificate {
     pub(super) const fn days_left(&self, now: i64) -> i64 {
         self.ends.seconds.saturating_sub(now).div_euclid(DAY)
     }
+
+    /// Whole days since it ended.
+    pub(super) const fn days_over(&self, now: i64) -> i64 {
+        now.saturating_sub(self.ends.seconds).div_euclid(DAY)
+    }
 }
 
 /// Those names that a host can be verified by.

@@ -12,7 +12,7 @@ use crate::explain::wrap::entry;
 /// Where the second column begins.
 const COLUMN: usize = 13;
 /// Where the meaning of a keyword begins.
-const MEANING: usize = 37;
+const MEANING: usize = 34;
 
 /// Everything, under headings. Nothing, if the server has said nothing.
 pub(super) fn report(found: &Found, warnings: &[Warning], now: i64) -> String {
@@ -125,7 +125,8 @@ impl Page {
         self.indented("issuer", &format!("{}{own}", or_none(&certificate.issuer)));
         self.indented("begins", &certificate.begins.text);
         let left = certificate.days_left(now);
-        let left = if left < 0 { format!("{} ago", days(-left)) } else { format!("{} left", days(left)) };
+        let left =
+            if left < 0 { format!("{} ago", days(certificate.days_over(now))) } else { format!("{} left", days(left)) };
         self.indented("ends", &format!("{}, {left}", certificate.ends.text));
     }
 

@@ -10,13 +10,15 @@ use super::{Args, Begin};
 use crate::connect::{AuthOptions, ConnectError, Connector, Target};
 use crate::failure::Failure;
 
-/// The words for a certificate whose issuer nobody here trusts.
-pub(super) const UNTRUSTED: &str = "its issuer is not trusted";
+/// The words for a certificate of an issuer that nobody here trusts.
+pub(super) const UNTRUSTED: &str = "nobody who is trusted has issued it";
 
 /// All that was found out.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) server: String,
+    /// It is a socket of the file system.
+    pub(super) is_local: bool,
     /// The name that the certificate has to be for.
     pub(super) name: String,
     pub(super) begin: Begin,
@@ -47,6 +49,7 @@ pub(super) async fn look(args: &Args, target: Target, begin: Begin) -> Result<Fo
     };
     let mut found = Found {
         server: target.to_string(),
+        is_local: target.port().is_none(),
         name,
         begin,
         seen: Seen::default(),
@@ -58,7 +61,7 @@ pub(super) async fn look(args: &Args, target: Target, begin: Begin) -> Result<Fo
     let auth = AuthOptions::default();
     let connector = Connector::new(target.clone(), &args.options(begin.mode(), true), &auth, false)?;
     let watch = Watch::default();
-    // Until it is looked through, nothing is told of what went wrong: the watch has seen what came before.
+    // If that goes wrong, the watch has seen what came before.
     let connected = connector.connect(watch.observer()).await;
     found.seen = watch.seen();
     match connected {
@@ -87,12 +90,10 @@ impl Found {
             Some(SendError::Closed(CloseReason::PeerMisbehaved(Misbehaviour::ClearBehindStartTls))) => {
                 self.tls_fault = Some(TlsFault::Injected);
             }
-            Some(SendError::Closed(CloseReason::ServiceNotAvailable)) => {
-                self.failure = Some(Failure::new(error.exit_code(), shown(&error.text)));
-            }
-            Some(SendError::Refused(CloseReason::ServiceNotAvailable, _)) => {
-                self.failure = Some(Failure::new(error.exit_code(), shown(&error.text)));
-            }
+            Some(
+                SendError::Closed(CloseReason::ServiceNotAvailable)
+                | SendError::Refused(CloseReason::ServiceNotAvailable, _),
+            ) => self.failure = Some(Failure::new(error.exit_code(), shown(&error.text))),
             Some(cause) if only_tls => self.tls_fault = Some(TlsFault::Other(shown(&words(cause)))),
             _ => self.failure = Some(Failure::new(error.exit_code(), shown(&error.text))),
         }
@@ -116,10 +117,46 @@ async fn why(connector: &Connector) -> String {
         }
         Err(error) => match &error.error {
             Some(SendError::Tls(text)) => {
-                let text = text.strip_prefix("invalid peer certificate: ").unwrap_or(text);
-                shown(if text == "UnknownIssuer" { UNTRUSTED } else { text })
+                shown(reason(text.strip_prefix("invalid peer certificate: ").unwrap_or(text)))
             }
             _ => format!("not known, because another connection failed: {}", shown(&error.text)),
         },
+    }
+}
+
+/// What the TLS library minds of a certificate, in words for people: some of its own are names of its types.
+fn reason(text: &str) -> &str {
+    let name = text.split([' ', '(', '{', ':']).next().unwrap_or_default();
+    match name {
+        // The latter two come of an authority that has the name of the issuer, and another key.
+        "UnknownIssuer" | "BadSignature" => UNTRUSTED,
+        _ if name.starts_with("UnsupportedSignatureAlgorithm") => UNTRUSTED,
+        "BadEncoding" => "it can't be read",
+        "Revoked" => "it was revoked",
+        "UnhandledCriticalExtension" => "it has a critical extension that is not known",
+        _ if text.contains("CaUsedAsEndEntity") => "it is that of an authority, and not of a server",
+        _ if text.starts_with("certificate expired") => "it has expired",
+        _ if text.starts_with("certificate not valid yet") => "it is not valid yet",
+        _ if text.starts_with("certificate not valid for name") => "it is for another name",
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_words_and_no_names_of_types() {
+        for (text, words) in [
+            ("UnknownIssuer", UNTRUSTED),
+            ("UnsupportedSignatureAlgorithmForPublicKeyContext { signature_algorithm_id: [6] }", UNTRUSTED),
+            ("Other(OtherError(CaUsedAsEndEntity))", "it is that of an authority, and not of a server"),
+            ("certificate expired: verification time 1764115200 (UNIX), but", "it has expired"),
+            ("certificate not valid for name \"a\"; certificate is only valid for b", "it is for another name"),
+            ("the handshake failed", "the handshake failed"),
+        ] {
+            assert_eq!(reason(text), words);
+        }
     }
 }

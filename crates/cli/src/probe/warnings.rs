@@ -41,7 +41,7 @@ pub(super) fn of(found: &Found, now: i64, days: u16) -> Vec<Warning> {
             let list = told.join(", ");
             warn("auth-in-clear", format!("AUTH {list} in clear: whoever listens learns the password (RFC 4954 §4)"));
         }
-        if !clear.has("STARTTLS") {
+        if !clear.has("STARTTLS") && !found.is_local {
             warn("no-starttls", "STARTTLS is not offered: mail comes in clear".to_owned());
         }
     }
@@ -81,15 +81,15 @@ fn certificate(
     let (begins, ends) = (&certificate.begins, &certificate.ends);
     let mut explained = false;
     if ends.seconds < now {
-        let ago = -certificate.days_left(now);
-        warn("expired", format!("the certificate has expired: it ended at {}, {} ago", ends.text, self::days(ago)));
+        let ago = self::days(certificate.days_over(now));
+        warn("expired", format!("the certificate has expired: it ended at {}, {ago} ago", ends.text));
         explained = true;
     } else if begins.seconds > now {
         warn("not-yet-valid", format!("the certificate is not valid yet: it begins at {}", begins.text));
         explained = true;
     } else if certificate.days_left(now) < i64::from(days) {
         let left = self::days(certificate.days_left(now));
-        warn("expires-soon", format!("the certificate ends within {left}, at {}", ends.text));
+        warn("expires-soon", format!("the certificate ends soon: at {}, {left} left", ends.text));
     }
     if !certificate.fits {
         warn("wrong-name", format!("the certificate is not for {}; --tls-name says another name", found.name));
