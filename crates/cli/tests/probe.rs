@@ -65,10 +65,8 @@ fn answer(greeting: &'static [u8], answers: &'static [(&'static str, &'static [u
 fn certificate(folder: &Folder, name: &str, days: i64) -> (PathBuf, PathBuf) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    // Days are added to a date of the same type as that of the parameters, whose crate is not among those of this one.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let today = epoch + now;
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let today = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
     params.not_before = today - Duration::from_secs(100 * 86400);
     let distance = Duration::from_secs(days.unsigned_abs() * 86400 + 3600);
     params.not_after = if days < 0 { today - distance } else { today + distance };

@@ -1,6 +1,6 @@
 //! The report for people.
 
-use ehlo_codes::ServiceExtension;
+use ehlo_codes::{SaslMechanism, ServiceExtension};
 
 use super::Begin;
 use super::certificate::Certificate;
@@ -63,24 +63,23 @@ impl Page {
         }
     }
 
-    /// One row for each keyword with its parameters, and where it was seen.
+    /// One row for each keyword with its parameters, and for each mechanism of AUTH, and where it was seen.
     fn offers(&mut self, clear: Option<&Offer>, inside: Option<&Offer>) {
         if clear.is_none() && inside.is_none() {
             return;
         }
         self.heading("clear  TLS   offers");
         let mut rows: Vec<Row> = Vec::new();
-        for (offer, is_inside) in [(clear, false), (inside, true)] {
-            for (keyword, rest) in offer.into_iter().flat_map(Offer::keywords) {
-                let same = |row: &&mut Row| row.keyword == keyword && row.rest.eq_ignore_ascii_case(rest);
-                match rows.iter_mut().find(same) {
-                    Some(row) => row.seen[usize::from(is_inside)] = true,
-                    None => {
-                        // Beside the same keyword with other parameters, if there is one.
-                        let at = rows.iter().rposition(|row| row.keyword == keyword).map_or(rows.len(), |at| at + 1);
-                        rows.insert(at, Row { keyword, rest: rest.to_owned(), seen: [!is_inside, is_inside] });
-                    }
+        for (offer, side) in [(clear, 0), (inside, 1)] {
+            for new in offer.map(rows_of).unwrap_or_default() {
+                if let Some(row) = rows.iter_mut().find(|row| row.is_same(&new)) {
+                    row.seen[side] = true;
+                    continue;
                 }
+                // Beside the same keyword with other parameters, if there is one.
+                let at = rows.iter().rposition(|row| row.keyword == new.keyword).map_or(rows.len(), |at| at + 1);
+                rows.insert(at, new);
+                rows[at].seen[side] = true;
             }
         }
         for row in &rows {
@@ -90,10 +89,10 @@ impl Page {
                 (false, false) => "-",
             };
             let (clear, inside) = (mark(row.seen[0], clear.is_some()), mark(row.seen[1], inside.is_some()));
-            entry(&mut self.0, 0, &format!("{clear:<7}{inside:<6}{}", row.keyword), MEANING, &row.meaning());
+            entry(&mut self.0, 0, &format!("{clear:<7}{inside:<6}{}", row.label), MEANING, &row.meaning);
         }
         if rows.is_empty() {
-            self.0.push_str("no extensions\n");
+            self.0.push_str("nothing\n");
         }
     }
 
@@ -142,31 +141,53 @@ impl Page {
     }
 }
 
-/// A keyword with its parameters, and whether it was seen in clear and inside TLS.
+/// A keyword with its parameters, or a mechanism of AUTH.
 struct Row {
     keyword: String,
-    rest: String,
+    label: String,
+    meaning: String,
+    /// In clear, and inside TLS.
     seen: [bool; 2],
 }
 
 impl Row {
-    fn meaning(&self) -> String {
-        let mut text = match ServiceExtension::by_keyword(&self.keyword) {
-            Some(row) => row.title.to_owned(),
-            None => "not registered".to_owned(),
-        };
-        if !self.rest.is_empty() {
-            text += ": ";
-            text += &self.rest;
+    fn is_same(&self, other: &Self) -> bool {
+        self.label.eq_ignore_ascii_case(&other.label) && self.meaning.eq_ignore_ascii_case(&other.meaning)
+    }
+}
+
+fn rows_of(offer: &Offer) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let row = |keyword: &str, label: String, meaning: String| Row {
+        keyword: keyword.to_owned(),
+        label,
+        meaning,
+        seen: [false; 2],
+    };
+    for (keyword, rest) in offer.keywords() {
+        let title = ServiceExtension::by_keyword(&keyword).map_or("not registered", |row| row.title);
+        if keyword == "AUTH" {
+            rows.push(row(&keyword, keyword.clone(), title.to_owned()));
+            for mechanism in rest.split_ascii_whitespace() {
+                let meaning = SaslMechanism::by_name(mechanism).map_or("not registered", |row| row.meaning);
+                rows.push(row(&keyword, format!("  {mechanism}"), meaning.to_owned()));
+            }
+            continue;
         }
-        // RFC 1870 §4: 0 is no limit.
-        match (self.keyword.as_str(), self.rest.parse::<u64>()) {
-            ("SIZE", Ok(0)) => text += " (no fixed limit)",
-            ("SIZE", Ok(octets)) => text += &format!(" ({})", size(octets)),
+        let mut meaning = title.to_owned();
+        if !rest.is_empty() {
+            meaning += ": ";
+            meaning += rest;
+        }
+        match (keyword.as_str(), rest.parse::<u64>()) {
+            // RFC 1870 §4.
+            ("SIZE", Ok(0)) => meaning += " (no fixed limit)",
+            ("SIZE", Ok(octets)) => meaning += &format!(" ({})", size(octets)),
             _ => {}
         }
-        text
+        rows.push(row(&keyword, keyword.clone(), meaning));
     }
+    rows
 }
 
 /// Octets in a unit that fits, rounded down: a message of that size is taken.

@@ -135,7 +135,7 @@ fn differences(clear: &Offer, inside: &Offer, warn: &mut impl FnMut(&'static str
     let lost: Vec<String> = clear
         .mechanisms()
         .into_iter()
-        .filter(|name| !inside.mechanisms().contains(name))
+        .filter(|name| !inside.mechanisms().iter().any(|other| other.eq_ignore_ascii_case(name)))
         .map(|name| format!("AUTH {name}"))
         .collect();
     let in_clear = only(clear, inside, &["STARTTLS", "AUTH"]).into_iter().chain(lost).collect::<Vec<_>>().join(", ");
@@ -144,5 +144,71 @@ fn differences(clear: &Offer, inside: &Offer, warn: &mut impl FnMut(&'static str
     }
     if let Some(list) = only(inside, clear, &["STARTTLS", "AUTH", "REQUIRETLS"]) {
         warn("only-inside", format!("offered inside TLS, but not in clear: {list}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+    use crate::probe::Begin;
+    use crate::probe::seen::{Reply, Seen};
+    use ehlo_tokio::ehlo_client::codec::EhloReply;
+
+    fn offer(text: &str) -> Offer {
+        let lines = text.lines().map(str::to_owned).collect();
+        Offer { command: "EHLO", reply: Reply { code: 250, lines }, capabilities: (&EhloReply::from_text(text)).into() }
+    }
+
+    fn warned(clear: &str, inside: &str) -> Vec<(&'static str, String)> {
+        let seen = Seen { clear: Some(offer(clear)), inside: Some(offer(inside)), ..Seen::default() };
+        let found = Found {
+            server: "mx:25".to_owned(),
+            is_local: false,
+            name: "mx".to_owned(),
+            begin: Begin::Starttls,
+            seen,
+            tls_fault: None,
+            certificate: None,
+            unverified: None,
+            failure: None::<Failure>,
+        };
+        of(&found, 0, 14).into_iter().map(|warning| (warning.id, warning.text)).collect()
+    }
+
+    #[test]
+    fn what_has_to_differ_inside_tls_is_no_warning() {
+        let clear = "mx\nPIPELINING\nsize 10\nSTARTTLS\nAUTH SCRAM-SHA-256";
+        assert_eq!(warned(clear, "mx\nPipelining\nSIZE 10\nAUTH PLAIN SCRAM-SHA-256\nREQUIRETLS"), []);
+        assert_eq!(warned("mx\nSTARTTLS", "mx\nAUTH LOGIN"), []);
+    }
+
+    #[test]
+    fn what_should_not_differ_inside_tls_is_told() {
+        let told = warned("mx\nPIPELINING\nSIZE 10\nSTARTTLS\nAUTH CRAM-MD5", "mx\nSIZE 20\nDSN\nAUTH PLAIN");
+        let text = |text: &str| text.to_owned();
+        assert_eq!(
+            told,
+            [
+                ("only-in-clear", text("offered in clear, but not inside TLS: PIPELINING, SIZE 10, AUTH CRAM-MD5")),
+                ("only-inside", text("offered inside TLS, but not in clear: SIZE 20, DSN")),
+            ]
+        );
+        let told = warned("mx\nSTARTTLS", "mx\nSTARTTLS");
+        assert_eq!(told.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["starttls-inside"]);
+    }
+
+    #[test]
+    fn mechanisms_that_tell_a_password_are_named_and_no_others() {
+        let told = warned("mx\nSTARTTLS\nAUTH SCRAM-SHA-1 login XOAUTH2", "mx\nAUTH SCRAM-SHA-1 LOGIN XOAUTH2");
+        assert_eq!(told[0].0, "auth-in-clear");
+        assert!(told[0].1.starts_with("AUTH login, XOAUTH2 in clear"), "{told:?}");
+    }
+
+    #[test]
+    fn a_list_of_differences_is_no_longer_than_its_bound() {
+        let many: String = (0..SHOWN + 3).map(|number| format!("\nX{number}")).collect();
+        let told = warned(&format!("mx\nSTARTTLS{many}"), "mx");
+        assert!(told[0].1.ends_with(&format!("X{} and 3 more", SHOWN - 1)), "{told:?}");
     }
 }
