@@ -286,7 +286,7 @@ fn what_a_server_says_is_cut_and_made_harmless() {
     let long = format!("250-mx \x1b]0;title\x07\r\n250-X{}\r\n250 SIZE x\u{202e}y\r\n", "A".repeat(480));
     let address = answer(
         b"220 \x1b[2J\x9b mx\r\n",
-        Box::leak(Box::new([("EHLO", &*long.leak().as_bytes()), ("QUIT", b"221 \r\n")])),
+        Box::leak(Box::new([("EHLO", long.leak().as_bytes()), ("QUIT", b"221 \r\n")])),
     );
     let output = probe(&[&address]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
