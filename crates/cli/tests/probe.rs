@@ -86,7 +86,7 @@ fn a_server_in_clear_is_shown_with_what_it_offers() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let shown = text(&output.stdout);
     assert!(shown.contains("greeting     220 mx.example"), "{shown}");
-    assert!(shown.contains("yes    -     PIPELINING           Command pipelining\n"), "{shown}");
+    assert!(shown.contains("yes    -     PIPELINING            Command pipelining\n"), "{shown}");
     assert!(shown.contains("52428800 (50 MiB)"), "{shown}");
     assert!(shown.ends_with("1 warning\n  - STARTTLS is not offered: mail comes in clear\n"), "{shown}");
     let (report, status) = json(&["--strict", &address]);

@@ -1,8 +1,10 @@
 //! What a server's certificate says (RFC 5280).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use x509_parser::prelude::{ASN1Time, FromDer as _, GeneralName, X509Certificate};
+use x509_parser::objects::{oid_registry, oid2abbrev};
+use x509_parser::prelude::{ASN1Time, FromDer as _, GeneralName, X509Certificate, X509Name};
 
 use super::shown::{MOST_LINES, shown};
 
@@ -49,8 +51,8 @@ impl Certificate {
         let general = extension.map(|extension| &extension.value.general_names[..]).unwrap_or_default();
         let names: Vec<String> = general.iter().filter_map(text).collect();
         Ok(Self {
-            subject: shown(&certificate.subject().to_string()),
-            issuer: shown(&certificate.issuer().to_string()),
+            subject: shown(&distinguished(certificate.subject())),
+            issuer: shown(&distinguished(certificate.issuer())),
             fits: names.iter().any(|pattern| fits(pattern, name)),
             more_names: names.len().saturating_sub(MOST_LINES),
             names: names.iter().take(MOST_LINES).map(|name| shown(name)).collect(),
@@ -69,6 +71,35 @@ impl Certificate {
     pub(super) const fn days_over(&self, now: i64) -> i64 {
         now.saturating_sub(self.ends.seconds).div_euclid(DAY)
     }
+}
+
+/// A distinguished name in the order in which it stands there. What would end a value is escaped (RFC 4514 §2.4): a value could look like more of
+/// them otherwise.
+fn distinguished(name: &X509Name<'_>) -> String {
+    let mut out = String::new();
+    for set in name.iter_rdn() {
+        for (number, attribute) in set.iter().enumerate() {
+            if number > 0 {
+                out.push('+');
+            } else if !out.is_empty() {
+                out.push_str(", ");
+            }
+            match oid2abbrev(attribute.attr_type(), oid_registry()) {
+                Ok(short) => out.push_str(short),
+                Err(_) => out.push_str(&attribute.attr_type().to_id_string()),
+            }
+            out.push('=');
+            let value =
+                attribute.as_str().map_or_else(|_| String::from_utf8_lossy(attribute.as_slice()), Cow::Borrowed);
+            for c in value.chars() {
+                if matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';' | '=') {
+                    out.push('\\');
+                }
+                out.push(c);
+            }
+        }
+    }
+    out
 }
 
 /// Those names that a host can be verified by.
@@ -103,6 +134,8 @@ mod tests {
     fn certificate() -> Vec<u8> {
         let names = ["mx.example", "*.mail.example", "192.0.2.1", "2001:db8::1"].map(str::to_owned);
         let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "Ä, CN=b");
         params.distinguished_name.push(DnType::CommonName, "mx\u{1b}[2J");
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2026, 3, 1);
@@ -112,7 +145,7 @@ mod tests {
     #[test]
     fn names_and_times_are_read_and_control_characters_escaped() {
         let read = Certificate::read(&certificate(), "mx.example").unwrap();
-        assert_eq!(read.subject, "CN=mx\\u{1b}[2J");
+        assert_eq!(read.subject, "O=Ä\\, CN\\=b, CN=mx\\u{1b}[2J");
         assert_eq!(read.names, ["mx.example", "*.mail.example", "192.0.2.1", "2001:db8::1"]);
         assert_eq!(read.begins.text, "2026-01-01T00:00:00Z");
         assert_eq!((read.ends.seconds, read.self_issued, read.fits), (1_772_323_200, true, true));

@@ -12,7 +12,7 @@ use crate::explain::wrap::entry;
 /// Where the second column begins.
 const COLUMN: usize = 13;
 /// Where the meaning of a keyword begins.
-const MEANING: usize = 34;
+const MEANING: usize = 35;
 
 /// Everything, under headings. Nothing, if the server has said nothing.
 pub(super) fn report(found: &Found, warnings: &[Warning], now: i64) -> String {
@@ -169,7 +169,7 @@ fn rows_of(offer: &Offer) -> Vec<Row> {
         if keyword == "AUTH" {
             rows.push(row(&keyword, keyword.clone(), title.to_owned()));
             for mechanism in rest.split_ascii_whitespace() {
-                let meaning = SaslMechanism::by_name(mechanism).map_or("not registered", |row| row.meaning);
+                let meaning = SaslMechanism::by_name(mechanism).map_or("not registered", |row| first(row.meaning));
                 rows.push(row(&keyword, format!("  {mechanism}"), meaning.to_owned()));
             }
             continue;
@@ -188,6 +188,11 @@ fn rows_of(offer: &Offer) -> Vec<Row> {
         rows.push(row(&keyword, keyword.clone(), meaning));
     }
     rows
+}
+
+/// What a sentence begins with, as far as it stands for itself.
+fn first(text: &str) -> &str {
+    text.split(". ").next().and_then(|text| text.split("; ").next()).unwrap_or(text).trim_end_matches('.')
 }
 
 /// Octets in a unit that fits, rounded down: a message of that size is taken.
@@ -211,6 +216,13 @@ const fn or_none(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_mechanism_means_is_told_in_short() {
+        assert_eq!(first("User name and password as they are. Under TLS only."), "User name and password as they are");
+        assert_eq!(first("Salted; both sides."), "Salted");
+        assert_eq!(first("Bound to TLS."), "Bound to TLS");
+    }
 
     #[test]
     fn sizes_are_rounded_down() {

@@ -134,7 +134,7 @@ fn reason(text: &str) -> &str {
         "BadEncoding" => "it can't be read",
         "Revoked" => "it was revoked",
         "UnhandledCriticalExtension" => "it has a critical extension that is not known",
-        _ if text.contains("CaUsedAsEndEntity") => "it is that of an authority, and not of a server",
+        _ if text.contains("CaUsedAsEndEntity") => "it is marked as an authority's, which stands for no server",
         _ if text.starts_with("certificate expired") => "it has expired",
         _ if text.starts_with("certificate not valid yet") => "it is not valid yet",
         _ if text.starts_with("certificate not valid for name") => "it is for another name",
@@ -151,7 +151,7 @@ mod tests {
         for (text, words) in [
             ("UnknownIssuer", UNTRUSTED),
             ("UnsupportedSignatureAlgorithmForPublicKeyContext { signature_algorithm_id: [6] }", UNTRUSTED),
-            ("Other(OtherError(CaUsedAsEndEntity))", "it is that of an authority, and not of a server"),
+            ("Other(OtherError(CaUsedAsEndEntity))", "it is marked as an authority's, which stands for no server"),
             ("certificate expired: verification time 1764115200 (UNIX), but", "it has expired"),
             ("certificate not valid for name \"a\"; certificate is only valid for b", "it is for another name"),
             ("the handshake failed", "the handshake failed"),
