@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
@@ -223,6 +224,7 @@ fn a_refusal_is_shown_and_told_from_come_again_later() {
     let output = probe(&[&address]);
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output.stdout).contains("greeting     554 no mail \\u{1b}[31mhere\n"), "{}", text(&output.stdout));
+    assert!(!text(&output.stdout).contains("No warnings"), "nothing is known");
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
     let address =
         answer(b"220 mx\r\n", &[("EHLO", b"550 go away\r\n"), ("HELO", b"550 go away\r\n"), ("QUIT", b"221 bye\r\n")]);
@@ -294,6 +296,26 @@ fn what_a_server_says_is_cut_and_made_harmless() {
     assert!(!shown.contains(|c: char| c.is_control() && c != '\n') && !shown.contains('\u{202e}'), "{shown}");
     assert!(shown.contains("\\u{1b}[2J") && shown.contains("\\u{202e}"), "{shown}");
     assert!(shown.contains(&format!("X{}...", "A".repeat(399))) && !shown.contains(&"A".repeat(400)), "{shown}");
+}
+
+#[test]
+fn a_socket_of_the_file_system_is_local_and_needs_no_tls() {
+    let folder = Folder::new();
+    let path = folder.0.join("lmtp");
+    let listener = UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        stream.write_all(b"220 lmtp\r\n").unwrap();
+        for line in reader.lines().map_while(Result::ok) {
+            let answer = if line.starts_with("LHLO") { "250-lmtp\r\n250 XOWN a\r\n" } else { "221 bye\r\n" };
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let output = probe(&["--lmtp", path.to_str().unwrap()]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(shown.contains("XOWN                  not registered: a\n") && shown.ends_with("No warnings\n"), "{shown}");
 }
 
 #[test]

@@ -36,7 +36,10 @@ pub(super) fn report(found: &Found, warnings: &[Warning], now: i64) -> String {
     if let Some(Ok(certificate)) = &found.certificate {
         page.certificate(certificate, now);
     }
-    page.warnings(warnings);
+    // Of a server that was not looked at to its end, that would be too good a report.
+    if !warnings.is_empty() || found.failure.is_none() {
+        page.warnings(warnings);
+    }
     page.0
 }
 
