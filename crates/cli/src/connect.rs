@@ -11,7 +11,7 @@ use ehlo_tokio::ehlo_client::{Config, Timeouts};
 use ehlo_tokio::ehlo_sasl::{Credentials, Mechanism};
 use tokio::net::UnixStream;
 
-pub(crate) use self::options::{AuthOptions, Options, TlsMode};
+pub(crate) use self::options::{AuthOptions, Options, TlsMode, seconds};
 pub(crate) use self::target::Target;
 use crate::failure::{EX_NOINPUT, Failure};
 use crate::password;

@@ -12,7 +12,7 @@ mod human;
 mod item;
 mod json;
 mod list;
-mod wrap;
+pub(crate) mod wrap;
 
 use item::Item;
 use list::Table;

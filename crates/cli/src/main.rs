@@ -15,6 +15,7 @@ mod load;
 mod man;
 mod passwd;
 mod password;
+mod probe;
 mod send;
 mod serve;
 
@@ -30,6 +31,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Send(Box<send::Args>),
+    Probe(Box<probe::Args>),
     Load(Box<load::Args>),
     Explain(explain::Args),
     Passwd(passwd::Args),
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(*args, &given),
         Command::Send(args) => send::run(*args),
+        Command::Probe(args) => probe::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Passwd(args) => passwd::run(&args),
@@ -79,13 +82,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are answers; anything else is an error in the command line. `send` reports it as sendmail-like programs do.
+/// Help and version are answers; anything else is an error in the command line. `send` and `probe` report it as sendmail-like programs do.
 fn usage(error: &clap::Error) -> ExitCode {
     // Nobody is left to tell if that fails.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ if std::env::args_os().nth(1).is_some_and(|word| word == "send") => ExitCode::from(failure::EX_USAGE),
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "send" || word == "probe") => {
+            ExitCode::from(failure::EX_USAGE)
+        }
         _ if std::env::args_os().nth(1).is_some_and(|word| word == "explain") => ExitCode::from(explain::EX_USAGE),
         _ => ExitCode::from(2),
     }

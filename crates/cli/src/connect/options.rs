@@ -18,7 +18,7 @@ pub(crate) enum TlsMode {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Options {
     /// Inside TLS or not. Without it: implicit on port 465; required on port 587, and with --auth or --require-tls; off over a socket of the file
     /// system; else opportunistic, as servers do among each other
@@ -71,7 +71,7 @@ pub(crate) struct Options {
 }
 
 /// Who logs in.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AuthOptions {
     /// Log in as this user, by the strongest mechanism that the server offers. The password comes from --password-file, or from EHLO_PASSWORD, or is asked
     /// for on the terminal. USER:PASSWORD is taken as well, but others on this host can read it there
@@ -101,7 +101,8 @@ impl AuthOptions {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, &'static str> {
+/// A number of seconds on the command line.
+pub(crate) fn seconds(text: &str) -> Result<f64, &'static str> {
     const MOST: f64 = 86400.0;
     match text.parse() {
         Ok(seconds) if (0.001..=MOST).contains(&seconds) => Ok(seconds),

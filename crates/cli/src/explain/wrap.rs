@@ -5,7 +5,7 @@ const WIDTH: usize = 80;
 
 /// Writes `label` at column `indent`, and `text` from column `column` on, broken at spaces. A word that is longer than a line stands alone.
 /// "RFC" stays with its number.
-pub(super) fn entry(out: &mut String, indent: usize, label: &str, column: usize, text: &str) {
+pub(crate) fn entry(out: &mut String, indent: usize, label: &str, column: usize, text: &str) {
     out.extend(std::iter::repeat_n(' ', indent));
     out.push_str(label);
     let mut at = indent + label.chars().count();
@@ -34,7 +34,7 @@ pub(super) fn entry(out: &mut String, indent: usize, label: &str, column: usize,
 }
 
 /// Writes `text` from column `indent` on.
-pub(super) fn text(out: &mut String, indent: usize, text: &str) {
+pub(crate) fn text(out: &mut String, indent: usize, text: &str) {
     entry(out, 0, "", indent, text);
 }
 
