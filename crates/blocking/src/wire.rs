@@ -1,5 +1,6 @@
 //! Bytes between a link and a socket, on the thread that waits for them.
 
+use std::fmt;
 use std::future::{Future, ready};
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
@@ -46,10 +47,18 @@ impl AsFd for Socket {
 }
 
 /// A socket that does not block, and the thread that waits for it.
-#[derive(Debug)]
 pub(crate) struct Blocking {
     socket: Socket,
     input: Box<[u8; READ]>,
+    /// The server takes no more bytes: what it said last is read, and no more is waited for.
+    broken: bool,
+}
+
+/// Without what was read.
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 impl Blocking {
@@ -58,7 +67,7 @@ impl Blocking {
             Socket::Tcp(stream) => stream.set_nonblocking(true)?,
             Socket::Unix(stream) => stream.set_nonblocking(true)?,
         }
-        Ok(Self { socket, input: Box::new([0; READ]) })
+        Ok(Self { socket, input: Box::new([0; READ]), broken: false })
     }
 
     /// The name for EHLO of this end.
@@ -80,6 +89,12 @@ impl Blocking {
     }
 
     fn step(&mut self, link: &mut Link) {
+        if self.broken {
+            if !self.read(link) {
+                link.end();
+            }
+            return;
+        }
         let parts = link.output(self.now());
         let speaks = parts.iter().any(|part| !part.is_empty());
         if speaks {
@@ -88,13 +103,13 @@ impl Blocking {
                 Err(error) if is_transient(&error) => {}
                 // A reply that explains it may have come before.
                 _ => {
-                    self.read(link);
-                    return link.end();
+                    self.broken = true;
+                    return;
                 }
             }
         }
         // Nobody waits for more than that.
-        if link.closed().is_some() || self.read(link) {
+        if !link.session().wants_input() || self.read(link) {
             return;
         }
         let now = self.now();

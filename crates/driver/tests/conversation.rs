@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use std::time::Instant;
 
 use ehlo_driver::ehlo_client::codec::ReversePath;
-use ehlo_driver::ehlo_client::{BeginError, BodyError, CloseReason, Envelope, Fate, LineEndings, Recipient};
+use ehlo_driver::ehlo_client::{BeginError, BodyError, CloseReason, Envelope, Fate, LineEndings, Recipient, Report};
 use ehlo_driver::{Body, Bytes, Conversation, Link, Login, Options, SendError, Wire, block_on};
 
 const TEXT: &[u8] = b"Subject: x\r\n\r\nHello.\r\n";
@@ -32,6 +32,9 @@ impl Wire for Script {
         if !output.is_empty() {
             self.heard.extend_from_slice(&output);
             return link.sent(self.now, output.len());
+        }
+        if !link.session().wants_input() {
+            return;
         }
         match self.says.pop_front() {
             Some("") => link.end(),
@@ -57,7 +60,7 @@ fn two() -> [Recipient<'static>; 2] {
     ["bob@mx.example", "eve@mx.example"].map(|name| Recipient::parse(name).unwrap())
 }
 
-fn fates(report: &ehlo_driver::ehlo_client::Report) -> Vec<String> {
+fn fates(report: &Report) -> Vec<String> {
     report.iter().map(|fate| fate.to_string()).collect()
 }
 
@@ -112,8 +115,7 @@ fn a_body_that_is_read_once_leaves_the_other_recipients_unsent_and_the_connectio
     let mut conversation = begin(PLAIN, &says, Options::default());
     let to = two();
     let envelope = Envelope::new(ReversePath::Null, &to);
-    let report =
-        block_on(conversation.send(envelope, &mut Once::new(false), LineEndings::Refuse)).unwrap();
+    let report = block_on(conversation.send(envelope, &mut Once::new(false), LineEndings::Refuse)).unwrap();
     assert_eq!(report.get(1), Some(Fate::Unsent));
     assert_eq!(fates(&report)[0], "accepted: 250 2.0.0 first");
     let envelope = Envelope::new(ReversePath::Null, &to[1..]);
@@ -133,7 +135,8 @@ fn a_body_that_can_not_be_set_back_does_not_hide_who_was_accepted() {
 
 #[test]
 fn a_body_that_was_read_before_is_not_sent_from_its_middle() {
-    let mut conversation = begin(PLAIN, &["250 ok\r\n", "250 ok\r\n", "354 go on\r\n", "250 taken\r\n"], Options::default());
+    let mut conversation =
+        begin(PLAIN, &["250 ok\r\n", "250 ok\r\n", "354 go on\r\n", "250 taken\r\n"], Options::default());
     let to = two();
     let envelope = Envelope::new(ReversePath::Null, &to[..1]);
     let mut body = Once::new(false);
@@ -178,6 +181,19 @@ fn writing_or_finishing_a_message_that_was_not_begun_is_refused_at_once() {
             let outcome = block_on(conversation.begin_message(&Envelope::new(ReversePath::Null, &to[..1]))).unwrap();
             assert_eq!(outcome.unwrap().refused, 1);
         }
+    }
+}
+
+#[test]
+fn a_message_that_ended_while_nobody_wrote_takes_no_more() {
+    let mut conversation = begin(PLAIN, &["250 ok\r\n", "250 ok\r\n", "354 go on\r\n"], Options::default());
+    let to = two();
+    assert!(block_on(conversation.begin_message(&Envelope::new(ReversePath::Null, &to[..1]))).unwrap().is_none());
+    let now = conversation.wire().now;
+    conversation.link_mut().receive(now, b"421 4.3.2 going down\r\n");
+    assert!(conversation.ensure_open().is_err());
+    for error in [block_on(conversation.write(TEXT)).unwrap_err(), block_on(conversation.finish()).unwrap_err()] {
+        assert!(matches!(error, SendError::Closed(CloseReason::ServiceNotAvailable)), "{error}");
     }
 }
 

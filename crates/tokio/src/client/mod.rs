@@ -126,7 +126,7 @@ impl Client {
     pub fn is_usable(&mut self) -> bool {
         let (link, wire) = self.conversation.parts_mut();
         wire.look(link);
-        if self.conversation.is_open().is_err() {
+        if self.conversation.ensure_open().is_err() {
             return false;
         }
         let session = self.conversation.link().session();

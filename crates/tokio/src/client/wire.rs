@@ -1,5 +1,6 @@
 //! Bytes between a link and a socket, in the time of tokio.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -15,10 +16,18 @@ use super::socket::Socket;
 const READ: usize = 4 * 1024;
 
 /// A socket, and the memory that is read into.
-#[derive(Debug)]
 pub(super) struct Tokio {
     pub(super) socket: Socket,
     input: Box<[u8; READ]>,
+    /// The server takes no more bytes: what it said last is read, and no more is waited for.
+    broken: bool,
+}
+
+/// Without what was read.
+impl fmt::Debug for Tokio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokio").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 enum Happened {
@@ -29,11 +38,11 @@ enum Happened {
 
 impl Tokio {
     pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, input: Box::new([0; READ]) }
+        Self { socket, input: Box::new([0; READ]), broken: false }
     }
 
-    /// Takes what has come already, without waiting.
-    pub(super) fn look(&mut self, link: &mut Link) {
+    /// Takes some of what has come already, without waiting; false if nothing has.
+    pub(super) fn look(&mut self, link: &mut Link) -> bool {
         let now = self.now();
         let mut buffer = ReadBuf::new(&mut *self.input);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -42,7 +51,9 @@ impl Tokio {
                 Ok(()) => link.receive(now, buffer.filled()),
                 Err(_) => link.end(),
             }
+            return true;
         }
+        false
     }
 }
 
@@ -54,18 +65,24 @@ impl Wire for Tokio {
     async fn exchange(&mut self, link: &mut Link) {
         let now = self.now();
         let deadline = link.deadline().map(|(at, _)| at);
-        let closed = link.closed().is_some();
+        let closed = !link.session().wants_input();
         let parts = link.output(now);
-        let Self { socket, input } = self;
         if closed {
             // A last word may wait; whether it arrives makes no difference.
             poll_fn(|cx| {
-                let _ = write(socket, cx, parts);
+                let _ = write(&mut self.socket, cx, parts);
                 Poll::Ready(())
             })
             .await;
             return;
         }
+        if self.broken {
+            if !self.look(link) {
+                link.end();
+            }
+            return;
+        }
+        let Self { socket, input, .. } = self;
         let mut sleep = pin!(sleep_until(deadline));
         let mut buffer = ReadBuf::new(&mut **input);
         let speaks = parts.iter().any(|part| !part.is_empty());
@@ -86,17 +103,9 @@ impl Wire for Tokio {
             Happened::Read(Err(_)) => link.end(),
             Happened::Written(Ok(length)) if length > 0 => link.sent(now, length),
             // A reply that explains it may have come before.
-            Happened::Written(_) => self.read_last(link),
+            Happened::Written(_) => self.broken = true,
             Happened::TimedOut => link.timeout(now),
         }
-    }
-}
-
-impl Tokio {
-    /// The server takes no more bytes. Reads what it said last.
-    fn read_last(&mut self, link: &mut Link) {
-        self.look(link);
-        link.end();
     }
 }
 

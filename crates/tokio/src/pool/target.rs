@@ -25,6 +25,9 @@ struct Inside {
     endings: LineEndings,
 }
 
+/// Address, name for EHLO, TLS with whom it trusts, source, configuration, and line ends.
+type Key<'a> = (&'a str, Option<&'a str>, (u8, usize), Option<IpAddr>, usize, LineEndings);
+
 impl Target {
     /// `host:port`, in clear and without a log-in.
     pub fn new(address: &str) -> Self {
@@ -99,7 +102,7 @@ impl Target {
     }
 
     /// What two have in common that are equal, but for the credentials.
-    fn key(&self) -> (&str, Option<&str>, (u8, usize), Option<IpAddr>, usize, LineEndings) {
+    fn key(&self) -> Key<'_> {
         let inside = &*self.0;
         let tls = match &inside.tls {
             Tls::Opportunistic(trust) => (1, trust.id()),
