@@ -6,12 +6,15 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod connect;
 mod console;
 mod explain;
+mod failure;
 mod grant;
 mod load;
 mod man;
 mod passwd;
+mod password;
 mod send;
 mod serve;
 
@@ -26,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Args>),
-    Send(send::Args),
+    Send(Box<send::Args>),
     Load(Box<load::Args>),
     Explain(explain::Args),
     Passwd(passwd::Args),
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(args) => serve::run(*args, &given),
-        Command::Send(args) => send::run(args),
+        Command::Send(args) => send::run(*args),
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Passwd(args) => passwd::run(&args),
@@ -82,7 +85,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ if std::env::args_os().nth(1).is_some_and(|word| word == "send") => ExitCode::from(send::EX_USAGE),
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "send") => ExitCode::from(failure::EX_USAGE),
         _ if std::env::args_os().nth(1).is_some_and(|word| word == "explain") => ExitCode::from(explain::EX_USAGE),
         _ => ExitCode::from(2),
     }

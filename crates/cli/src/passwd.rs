@@ -1,15 +1,11 @@
 //! `ehlo passwd`: what a file keeps of a password.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use ehlo_policy::{ITERATIONS, hash_password};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::console::{print, tell};
-
-/// Octets of a line that is read as a password.
-const MAX_LINE: u64 = 4096;
+use crate::password;
 
 /// Make what the file of `ehlo serve --config` keeps of a password.
 ///
@@ -33,12 +29,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         tell("passwd", "a name in a users file has neither a colon nor a line end");
         return ExitCode::from(2);
     }
-    let made = read().map_err(|error| format!("the password cannot be read: {error}")).and_then(|password| {
-        let password = password.trim_end_matches(['\r', '\n']);
-        hash_password(password, args.iterations).map_err(|_| {
-            "that can't be a password: it is empty, or has characters that none may have (RFC 4013)".to_owned()
-        })
-    });
+    let made =
+        password::from_input().map_err(|error| format!("the password cannot be read: {error}")).and_then(|password| {
+            let password = password.trim_end_matches(['\r', '\n']);
+            hash_password(password, args.iterations).map_err(|_| {
+                "that can't be a password: it is empty, or has characters that none may have (RFC 4013)".to_owned()
+            })
+        });
     let verifier = match &made {
         Ok(verifier) => verifier.as_str().unwrap_or_default(),
         Err(error) => {
@@ -51,25 +48,4 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         None => verifier.to_owned(),
     };
     if print(line).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// The first line of the standard input. On a terminal it is asked for, and not shown.
-fn read() -> io::Result<String> {
-    let input = io::stdin();
-    let mut line = String::new();
-    let mut read = || io::Read::take(input.lock(), MAX_LINE).read_line(&mut line);
-    if !input.is_terminal() {
-        read()?;
-        return Ok(line);
-    }
-    let before = tcgetattr(&input)?;
-    let mut silent = before.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    io::stderr().write_all(b"Password: ")?;
-    tcsetattr(&input, OptionalActions::Flush, &silent)?;
-    let result = read();
-    tcsetattr(&input, OptionalActions::Flush, &before)?;
-    let _ = io::stderr().write_all(b"\n");
-    result?;
-    Ok(line)
 }

@@ -174,7 +174,7 @@ fn what_cannot_be_started_is_told_why() {
     let taken = holder.local_addr().unwrap().to_string();
     let nowhere = file.join("x").display().to_string();
     for (options, status, words) in [
-        (&["--store", "mbox:x"][..], 2, "maildir:PATH"),
+        (&["--store", "pigeon:x"][..], 2, "maildir:PATH"),
         (&["--store", &format!("maildir:{nowhere}")], 1, "as a maildir"),
         (&["--ledger", "x"], 2, "--store verify"),
         (&["--store", "verify", "--ledger", &nowhere], 1, "cannot write the ledger"),

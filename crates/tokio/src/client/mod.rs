@@ -34,7 +34,7 @@ pub use self::socket::Socket;
 use self::wire::Tokio;
 pub use ehlo_client::{Envelope, Recipient, Report};
 pub use ehlo_driver::{
-    CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
+    Body as MessageBody, CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
 };
 
 /// A connection to a server that has greeted.

@@ -104,15 +104,31 @@ impl Target {
     /// What two have in common that are equal, but for the credentials.
     fn key(&self) -> Key<'_> {
         let inside = &*self.0;
-        let tls = match &inside.tls {
-            Tls::Opportunistic(trust) => (1, trust.id()),
-            Tls::Required(trust) => (2, trust.id()),
-            Tls::Implicit(trust) => (3, trust.id()),
-            _ => (0, 0),
-        };
-        let config = inside.config.as_ref().map_or(0, |config| Arc::as_ptr(config) as usize);
-        (&inside.address, inside.hello.as_deref(), tls, inside.source, config, inside.endings)
+        Key {
+            address: &inside.address,
+            hello: inside.hello.as_deref(),
+            tls: match &inside.tls {
+                Tls::Opportunistic(trust) => (1, trust.id()),
+                Tls::Required(trust) => (2, trust.id()),
+                Tls::Implicit(trust) => (3, trust.id()),
+                _ => (0, 0),
+            },
+            source: inside.source,
+            config: inside.config.as_ref().map_or(0, |config| Arc::as_ptr(config) as usize),
+            endings: inside.endings,
+        }
     }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'a> {
+    address: &'a str,
+    hello: Option<&'a str>,
+    /// Its kind, and whom it trusts.
+    tls: (u8, usize),
+    source: Option<IpAddr>,
+    config: usize,
+    endings: LineEndings,
 }
 
 impl PartialEq for Target {
