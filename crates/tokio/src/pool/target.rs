@@ -25,9 +25,6 @@ struct Inside {
     endings: LineEndings,
 }
 
-/// Address, name for EHLO, TLS with whom it trusts, source, configuration, and line ends.
-type Key<'a> = (&'a str, Option<&'a str>, (u8, usize), Option<IpAddr>, usize, LineEndings);
-
 impl Target {
     /// `host:port`, in clear and without a log-in.
     pub fn new(address: &str) -> Self {
