@@ -83,9 +83,7 @@ fn server(name: &str) -> (Secure, Trust) {
 }
 
 fn options(trust: Trust) -> Options {
-    let mut options = Options::default();
-    options.tls = Tls::Implicit(trust);
-    options
+    Options { tls: Tls::Implicit(trust), ..Options::default() }
 }
 
 fn link(trust: Trust, host: &str) -> Result<Link, SendError> {
@@ -140,8 +138,7 @@ fn a_host_without_a_name_is_refused_before_anything_is_said() {
     for tls in [Tls::Implicit, Tls::Required, Tls::Opportunistic] {
         for host in ["", "mx example", "fe80::1%eth0"] {
             let (_, trust) = server("mx.example");
-            let mut options = Options::default();
-            options.tls = tls(trust);
+            let options = Options { tls: tls(trust), ..Options::default() };
             let result = options.link(Instant::now(), host, || Ok("client.example".to_owned()));
             let Err(SendError::Tls(text)) = result else { panic!("{host:?} was taken") };
             assert!(text.contains(&format!("{host:?}")) && text.contains("a domain name or an address"), "{text}");

@@ -338,7 +338,7 @@ async fn opening_connections_beforehand_takes_no_place_from_those_who_wait() {
     within(async {
         let store = Memory::new(16 << 20);
         let server = start(Server::builder(AcceptAll(store.clone()))).await;
-        let pool = Pool::builder().connections(1).build();
+        let pool = Pool::builder().connections(1).messages(1000).build();
         let target = Target::new(&server.address.to_string());
         let mut tasks = Vec::new();
         for number in 0..8 {
