@@ -10,8 +10,8 @@ usage() {
     cat <<'USAGE'
 usage: setup.sh [--dir DIR]
 
-Unpacks Postfix (with smtp-sink and smtp-source), Exim, msmtp, swaks, aiosmtpd, aiosmtplib, nodemailer and promtool into DIR,
-notes the system's openssl, curl and Python, and prints one line per peer: name, version, "ok" and its path, or "not
+Unpacks Postfix (with smtp-sink and smtp-source), Exim, OpenSMTPD, chasquid, msmtp, swaks, aiosmtpd, aiosmtplib, nodemailer and
+promtool into DIR, notes the system's openssl, curl and Python, and prints one line per peer: name, version, "ok" and its path, or "not
 available" and why.
 
   --dir DIR   where to (default: $EHLO_PEERS, or $XDG_CACHE_HOME/ehlo-peers, or ~/.cache/ehlo-peers)
@@ -40,7 +40,7 @@ case $dir in
     *:*) echo "setup.sh: the directory's name may not hold a colon: $dir" >&2; exit 2 ;;
 esac
 if ! mkdir -p "$dir" 2>/dev/null || ! dir=$(cd "$dir" && pwd) || [ ! -w "$dir" ]; then
-    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim nodemailer promtool curl openssl; do
+    for peer in smtp-sink smtp-source postfix aiosmtpd aiosmtplib smtplib swaks msmtp exim opensmtpd chasquid nodemailer promtool curl openssl; do
         printf '%-12s %-20s not available: cannot write to %s\n' "$peer" - "$dir"
     done
     exit 0
@@ -484,6 +484,63 @@ setup_exim() {
     preload=
 }
 
+# OpenSMTPD has the names of its folders and users compiled in, and can't be told of others. Its first argument is therefore either `version`,
+# or comes behind a mount namespace of its own, where these folders are new and in memory, and nss_wrapper tells of the users. That takes root;
+# where it can't be had, the wrapper ends with 77.
+setup_opensmtpd() {
+    local nss program=$root/usr/sbin/smtpd version
+    why=
+    if ! unpack opensmtpd; then
+        report_missing opensmtpd "${apt_problem:-$why}"
+        return
+    fi
+    if ! unpack libnss-wrapper || ! nss=$(find "$root" -name libnss_wrapper.so | head -n 1) || [ -z "$nss" ]; then
+        report_missing opensmtpd "there is no nss_wrapper to tell it of its users (${apt_problem:-$why})"
+        return
+    fi
+    printf '%s\n' 'root:x:0:0::/:/bin/sh' 'opensmtpd:x:65531:65531::/var/lib/opensmtpd/empty:/bin/false' \
+        'opensmtpq:x:65532:65532::/var/lib/opensmtpd/empty:/bin/false' 'store:x:65530:65530::/:/bin/sh' >"$state/passwd.opensmtpd"
+    printf '%s\n' 'root:x:0:' 'opensmtpd:x:65531:' 'opensmtpq:x:65532:' 'store:x:65530:' >"$state/group.opensmtpd"
+    opensmtpd_wrapper() {
+        wrapper opensmtpd <<WRAPPER
+LD_LIBRARY_PATH=$(quote "$(library_path)")\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+if [ "\${1:-}" = version ]; then
+    exec $(quote "$program") -h
+fi
+exec unshare --mount sh -c '
+    libexec=\$1 nss=\$2 passwd=\$3 group=\$4 program=\$5
+    shift 5
+    for folder in /usr/libexec /var/lib /var/spool /run; do
+        mount -t tmpfs tmpfs "\$folder" || exit 77
+    done
+    mkdir -p /usr/libexec/opensmtpd /var/lib/opensmtpd/empty /var/spool/smtpd || exit 77
+    cp "\$libexec"/* /usr/libexec/opensmtpd/ || exit 77
+    chmod 711 /var/spool/smtpd
+    LD_PRELOAD=\$nss NSS_WRAPPER_PASSWD=\$passwd NSS_WRAPPER_GROUP=\$group
+    export LD_PRELOAD NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
+    exec "\$program" "\$@"
+' sh $(quote "$root/usr/libexec/opensmtpd") $(quote "$nss") $(quote "$state/passwd.opensmtpd") $(quote "$state/group.opensmtpd") $(quote "$program") "\$@"
+WRAPPER
+    }
+    opensmtpd_version() { bounded "$bin/opensmtpd" version 2>&1 </dev/null | sed -n 's/^version: OpenSMTPD *//p'; }
+    opensmtpd_wrapper
+    version=$(opensmtpd_version || true)
+    if [ -z "$version" ]; then
+        unpack_needs '^lib' opensmtpd
+        opensmtpd_wrapper
+        version=$(opensmtpd_version || true)
+    fi
+    if ! have unshare || ! have mount; then
+        report_missing opensmtpd "there is no unshare or no mount"
+    elif [ -n "$version" ]; then
+        report_ok opensmtpd "$version"
+    else
+        why=$(bounded "$bin/opensmtpd" version 2>&1 </dev/null | head -n 1 || true)
+        report_missing opensmtpd "it does not run (${why:-no output})"
+    fi
+}
+
 # The directory below DIR/root that holds plug-ins of Cyrus SASL, if any.
 sasl_path() {
     local d
@@ -528,6 +585,9 @@ setup_system smtplib "${PYTHON:-python3}" --version
 setup_swaks
 setup_unpacked msmtp msmtp /usr/bin/msmtp --version 3
 setup_exim
+setup_opensmtpd
+setup_unpacked chasquid chasquid /usr/bin/chasquid -version 2
+[ ! -x "$bin/chasquid" ] || library_wrapper chasquid-util "$root/usr/bin/chasquid-util"
 setup_nodemailer
 setup_unpacked promtool prometheus /usr/bin/promtool --version 3
 setup_system curl curl --version

@@ -2,18 +2,22 @@
 
 mod common;
 
+use std::io::{BufRead as _, Write as _};
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use common::{Raw, Running, SlowStore, breathe, start, until, within};
-use ehlo_tokio::client::{Client, SendError};
+use ehlo_tokio::client::{Client, Reader, SendError};
 use ehlo_tokio::ehlo_client::codec::ReversePath;
 use ehlo_tokio::ehlo_client::{BeginError, Envelope, Fate, Recipient};
 use ehlo_tokio::store::{Memory, MemorySink, Store as _};
 use ehlo_tokio::{AcceptAll, ConnectionLimits, Policy, Server, Workers};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadBuf};
 
 /// A client in the middle of a message.
 async fn in_message(server: &Running) -> Raw {
@@ -187,6 +191,54 @@ async fn a_connection_that_does_not_come_about_is_given_up_in_time() {
         let SendError::Connect(inner) = &error else { panic!("{error}") };
         assert_eq!(inner.kind(), std::io::ErrorKind::TimedOut);
         assert_eq!(error.to_string(), "cannot connect: no answer within 100ms");
+    })
+    .await;
+}
+
+/// A message whose reader keeps its thread until the server has gone: so the runtime can't have noticed that.
+struct KeepsItsThread(Receiver<()>, usize);
+
+impl AsyncRead for KeepsItsThread {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        self.1 += 1;
+        if self.1 > 1 {
+            // Several pieces may be read before the first is written.
+            let _ = self.0.recv_timeout(Duration::from_millis(300));
+        }
+        if self.1 < 20 {
+            let lines = buffer.remaining() / 8 * 8;
+            buffer.put_slice(&b"a line\r\n".repeat(lines / 8));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_came_with_the_end_of_the_connection_is_read_though_no_more_can_be_written() {
+    within(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (gone, is_gone) = channel();
+        let server = std::thread::spawn(move || {
+            let (mut out, _) = listener.accept().unwrap();
+            let mut lines = std::io::BufReader::new(out.try_clone().unwrap());
+            let mut line = String::new();
+            for reply in ["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"] {
+                out.write_all(reply.as_bytes()).unwrap();
+                line.clear();
+                // Behind the last there are octets of the body, most of which stay unread: the connection ends by a reset.
+                lines.read_line(&mut line).unwrap();
+            }
+            out.write_all(b"554 5.7.1 Enough\r\n").unwrap();
+            drop((out, lines));
+            gone.send(()).unwrap();
+        });
+        let mut client = Client::connect(address).await.unwrap();
+        let to = [Recipient::parse("bob@mx.example").unwrap()];
+        let mut body = Reader::new(KeepsItsThread(is_gone, 0));
+        let report = client.send_body(&Envelope::new(ReversePath::Null, &to), &mut body).await.unwrap();
+        assert_eq!(report.get(0).unwrap().to_string(), "refused: 554 5.7.1 Enough");
+        server.join().unwrap();
     })
     .await;
 }

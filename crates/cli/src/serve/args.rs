@@ -122,7 +122,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PERCENT|off", default_value = "80", value_parser = stress)]
     pub(super) stress: u8,
 
-    /// Threads that serve connections. Without it, one for each processor
+    /// Threads that serve connections. Without it, one for each processor but one
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
 

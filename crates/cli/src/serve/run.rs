@@ -38,11 +38,18 @@ pub(super) struct Service<P> {
     pub(super) metrics: Metrics,
 }
 
+/// A thread for each processor but one, which is for the kernel's part, for storing, and for whoever sends on the same host. On two processors a second thread
+/// costs a fifth more for each message and takes no more of them (docs/src/performance.md).
+fn usual_threads() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(processors - 1).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// Serves until a signal; gives the exit status.
 pub(super) fn run_server<P: Policy>(args: &Args, service: Service<P>) -> Result<ExitCode, Failure> {
     let Service { server, listen: plain, listen_tls, threads, connections, hangup, rules, metrics } = service;
     raise_file_limit(connections as u64);
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let threads = threads.unwrap_or_else(usual_threads);
     let cannot_start = |error: io::Error| Failure::Start(format!("cannot start: {error}"));
     let workers = Workers::new(threads).map_err(cannot_start)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;

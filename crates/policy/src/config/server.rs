@@ -27,7 +27,7 @@ pub struct Server {
     pub max_connections: Option<At<NonZeroUsize>>,
     /// Connections at a time from one IPv4 address or IPv6 /64; one more gets 421. Default: 50.
     pub max_connections_per_address: Option<At<NonZeroUsize>>,
-    /// Threads that serve connections. Default: one for each processor.
+    /// Threads that serve connections. Default: one for each processor but one.
     pub threads: Option<At<NonZeroUsize>>,
     /// How long messages may take to end when the server is to end. Default: 30s.
     pub drain: Option<At<Period>>,

@@ -19,7 +19,7 @@ const READ: usize = 4 * 1024;
 pub(super) struct Tokio {
     pub(super) socket: Socket,
     input: Box<[u8; READ]>,
-    /// The server takes no more bytes: what it said last is read, and no more is waited for.
+    /// The server takes no more bytes: what it said last is read, to the end of the connection or the session's deadline.
     broken: bool,
 }
 
@@ -41,8 +41,8 @@ impl Tokio {
         Self { socket, input: Box::new([0; READ]), broken: false }
     }
 
-    /// Takes some of what has come already, without waiting; false if nothing has.
-    pub(super) fn look(&mut self, link: &mut Link) -> bool {
+    /// Takes some of what has come already, without waiting.
+    pub(super) fn look(&mut self, link: &mut Link) {
         let now = self.now();
         let mut buffer = ReadBuf::new(&mut *self.input);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -51,9 +51,7 @@ impl Tokio {
                 Ok(()) => link.receive(now, buffer.filled()),
                 Err(_) => link.end(),
             }
-            return true;
         }
-        false
     }
 }
 
@@ -76,16 +74,10 @@ impl Wire for Tokio {
             .await;
             return;
         }
-        if self.broken {
-            if !self.look(link) {
-                link.end();
-            }
-            return;
-        }
+        let speaks = !self.broken && parts.iter().any(|part| !part.is_empty());
         let Self { socket, input, .. } = self;
         let mut sleep = pin!(sleep_until(deadline));
         let mut buffer = ReadBuf::new(&mut **input);
-        let speaks = parts.iter().any(|part| !part.is_empty());
         let happened = poll_fn(|cx| {
             // What is to be said is said first: nothing can have come in answer to it.
             if speaks && let Poll::Ready(written) = write(socket, cx, parts) {
@@ -102,7 +94,8 @@ impl Wire for Tokio {
             Happened::Read(Ok(length)) => link.receive(now, &self.input[..length]),
             Happened::Read(Err(_)) => link.end(),
             Happened::Written(Ok(length)) if length > 0 => link.sent(now, length),
-            // A reply that explains it may have come before.
+            // A reply that explains it may have come before, and the end has come or is about to. It is waited for: the runtime may know already
+            // that nothing can be written, and not yet that there is something to read.
             Happened::Written(_) => self.broken = true,
             Happened::TimedOut => link.timeout(now),
         }
