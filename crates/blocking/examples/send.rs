@@ -16,11 +16,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut text = Vec::new();
     io::stdin().read_to_end(&mut text)?;
 
+    // ANCHOR: send
     let mut client = Client::builder().line_endings(LineEndings::Normalize).connect(target)?;
     let report = client.send(&Envelope::parse(from, &to)?, &text)?;
     for (name, fate) in names.iter().zip(report.iter()) {
         writeln!(io::stdout(), "{name}: {fate}")?;
     }
     client.quit()?;
+    // ANCHOR_END: send
     Ok(())
 }

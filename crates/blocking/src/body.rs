@@ -18,12 +18,14 @@ pub struct Reader<R> {
     size: Option<u64>,
     piece: Vec<u8>,
     at: usize,
+    /// Something was read, or may have been.
+    used: bool,
 }
 
 impl<R: Read + Send> Reader<R> {
     /// A message of unknown length.
     pub const fn new(reader: R) -> Self {
-        Self { reader, size: None, piece: Vec::new(), at: 0 }
+        Self { reader, size: None, piece: Vec::new(), at: 0, used: false }
     }
 
     /// A message that has so many octets, as it is read. If it turns out to have another length, it is not sent.
@@ -35,6 +37,7 @@ impl<R: Read + Send> Reader<R> {
 
     fn read(&mut self) -> io::Result<&[u8]> {
         while self.at == self.piece.len() {
+            self.used = true;
             self.piece.resize(PIECE, 0);
             let read = self.reader.read(&mut self.piece);
             self.piece.truncate(*read.as_ref().unwrap_or(&0));
@@ -64,7 +67,7 @@ impl<R: Read + Send> Body for Reader<R> {
     }
 
     fn rewind(&mut self) -> impl Future<Output = io::Result<bool>> + Send {
-        ready(Ok(false))
+        ready(Ok(!self.used))
     }
 }
 
@@ -99,7 +102,13 @@ impl<R: Read + Seek + Send> Body for SeekReader<R> {
     }
 
     fn rewind(&mut self) -> impl Future<Output = io::Result<bool>> + Send {
-        (self.0.at, self.0.piece) = (0, Vec::new());
-        ready(self.0.reader.rewind().map(|()| true))
+        if !self.0.used {
+            return ready(Ok(true));
+        }
+        self.0.at = 0;
+        self.0.piece.clear();
+        let rewound = self.0.reader.rewind();
+        self.0.used = rewound.is_err();
+        ready(rewound.map(|()| true))
     }
 }

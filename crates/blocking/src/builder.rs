@@ -32,6 +32,7 @@ impl Builder {
     }
 
     /// Connects to an address, of a server that TLS verifies by that name. The addresses of a name are tried one after the other.
+    /// Its look-up is the system's and can't be cut short, but its time counts.
     ///
     /// # Errors
     ///

@@ -89,7 +89,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`SendError::Login`] if it fails; the session goes on without.
+    /// [`SendError::Login`] if it fails; the session goes on without, unless the server could not prove that it knows the password: then it is over.
     pub fn login(&mut self, login: &Login) -> Result<(), SendError> {
         block_on(self.conversation.login(login))
     }

@@ -1,5 +1,6 @@
 //! Bytes between a link and a socket, on the thread that waits for them.
 
+use std::fmt;
 use std::future::{Future, ready};
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,9 +13,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Octets that are read at a time.
 const READ: usize = 4 * 1024;
-
-/// Reads from a server that takes no more bytes, which ends what it says that way or by a reply long before.
-const LAST_READS: usize = 16;
 
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -49,10 +47,18 @@ impl AsFd for Socket {
 }
 
 /// A socket that does not block, and the thread that waits for it.
-#[derive(Debug)]
 pub(crate) struct Blocking {
     socket: Socket,
     input: Box<[u8; READ]>,
+    /// The server takes no more bytes: what it said last is read, and no more is waited for.
+    broken: bool,
+}
+
+/// Without what was read.
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 impl Blocking {
@@ -61,7 +67,7 @@ impl Blocking {
             Socket::Tcp(stream) => stream.set_nonblocking(true)?,
             Socket::Unix(stream) => stream.set_nonblocking(true)?,
         }
-        Ok(Self { socket, input: Box::new([0; READ]) })
+        Ok(Self { socket, input: Box::new([0; READ]), broken: false })
     }
 
     /// The name for EHLO of this end.
@@ -82,18 +88,13 @@ impl Blocking {
         true
     }
 
-    /// The server takes no more bytes. Reads what has come of what it said last.
-    fn read_last(&mut self, link: &mut Link) {
-        for _ in 0..LAST_READS {
-            match self.socket.read(&mut *self.input) {
-                Ok(length) if length > 0 => link.receive(self.now(), &self.input[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                _ => return,
-            }
-        }
-    }
-
     fn step(&mut self, link: &mut Link) {
+        if self.broken {
+            if !self.read(link) {
+                link.end();
+            }
+            return;
+        }
         let parts = link.output(self.now());
         let speaks = parts.iter().any(|part| !part.is_empty());
         if speaks {
@@ -102,13 +103,13 @@ impl Blocking {
                 Err(error) if is_transient(&error) => {}
                 // A reply that explains it may have come before.
                 _ => {
-                    self.read_last(link);
-                    return link.end();
+                    self.broken = true;
+                    return;
                 }
             }
         }
         // Nobody waits for more than that.
-        if link.closed().is_some() || self.read(link) {
+        if !link.session().wants_input() || self.read(link) {
             return;
         }
         let now = self.now();

@@ -211,11 +211,15 @@ impl Report {
 
     /// Takes what a report about some of the recipients says of them.
     pub fn merge(&mut self, places: &[usize], other: &Self) {
-        let (replies, texts) = (self.replies.len() as u32, self.texts.len());
-        self.texts.push_str(&other.texts);
-        let moved =
-            |reply: &KeptReply| KeptReply { text: reply.text.start + texts..reply.text.end + texts, ..reply.clone() };
-        self.replies.extend(other.replies.iter().map(moved));
+        let replies = self.replies.len() as u32;
+        for reply in &other.replies {
+            let (text, start) = (&other.texts[reply.text.clone()], self.texts.len());
+            // However many connections it takes, what is kept of their words is bounded.
+            if start + text.len() <= Self::MAX_TEXT {
+                self.texts.push_str(text);
+            }
+            self.replies.push(KeptReply { text: start..self.texts.len(), ..reply.clone() });
+        }
         let renumbered = |reply: Option<u32>| reply.map(|reply| reply + replies);
         for (place, kept) in places.iter().zip(&other.fates) {
             let kept = match *kept {
@@ -283,5 +287,26 @@ impl Report {
 
     fn replace(&mut self, with: Kept) {
         self.fates.iter_mut().filter(|kept| matches!(kept, Kept::Open | Kept::Waiting)).for_each(|kept| *kept = with);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_of_many_connections_keep_no_more_text_than_one() {
+        let mut part = Report::new(1);
+        part.texts = "550 no".repeat(1000);
+        let text = 0..part.texts.len();
+        part.replies.push(KeptReply { code: ReplyCode::OK, enhanced: None, text });
+        part.set(0, Kept::Accepted(Some(0)));
+        let mut whole = Report::new(100);
+        for place in 0..100 {
+            whole.merge(&[place], &part);
+        }
+        assert!(whole.texts.len() <= Report::MAX_TEXT, "{} octets", whole.texts.len());
+        assert!(whole.get(0).unwrap().to_string().starts_with("accepted: 550 no"));
+        assert_eq!(whole.get(99).unwrap().to_string(), "accepted: 250", "its code is kept");
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use ehlo_client::codec::BodyType;
 use ehlo_client::{
     BeginError, BodyError, CloseReason, Envelope, Event, Job, LineEndings, Next, Outcome, Prepared, Report, Stage,
+    TransactionId,
 };
 
 use crate::error::SendError;
@@ -20,6 +21,8 @@ pub struct Conversation<W> {
     wire: W,
     /// What the server said when it refused the session.
     words: Option<String>,
+    /// The message whose body comes by `write`.
+    writing: Option<TransactionId>,
 }
 
 impl<W: Wire> Conversation<W> {
@@ -29,16 +32,24 @@ impl<W: Wire> Conversation<W> {
     ///
     /// [`SendError`] if the session ends there.
     pub async fn begin(link: Link, wire: W) -> Result<Self, SendError> {
-        let mut conversation = Self { link, wire, words: None };
+        let mut conversation = Self { link, wire, words: None, writing: None };
         match conversation.until(|event| matches!(event, Event::Ready)).await {
-            Ok(_) => Ok(conversation),
-            Err(reason) => Err(conversation.ended(reason)),
+            Ok(_) => {
+                conversation.words = None;
+                Ok(conversation)
+            }
+            Err(reason) => {
+                // An alert may wait that tells the server why.
+                conversation.wire.exchange(&mut conversation.link).await;
+                Err(conversation.ended(reason))
+            }
         }
     }
 
     fn ended(&mut self, reason: CloseReason) -> SendError {
         match (reason, self.link.tls_error(), self.words.take()) {
-            (CloseReason::TlsFailed, Some(error), _) => SendError::Tls(error.to_owned()),
+            // Under TLS 1.3 the server refuses the client's certificate when the handshake is over for the client.
+            (CloseReason::TlsFailed | CloseReason::Eof, Some(error), _) => SendError::Tls(error.to_owned()),
             (
                 CloseReason::Refused(_) | CloseReason::TlsNotAvailable(Some(_)) | CloseReason::ServiceNotAvailable,
                 _,
@@ -92,6 +103,7 @@ impl<W: Wire> Conversation<W> {
                         if matches!(error, LoginError::Exchange(_)) && self.link.session().is_authenticated() {
                             // Somebody else may be answering.
                             self.link.session_mut().abandon(now);
+                            while self.event().is_some() {}
                         }
                         return Err(SendError::Login(error));
                     }
@@ -101,34 +113,42 @@ impl<W: Wire> Conversation<W> {
         }
     }
 
-    /// Sends a message to all recipients of its envelope, whose kind of body it has. Where it takes several transactions and the body can't be
-    /// rewound, those who are left stay unsent.
+    /// Sends a message to all recipients of its envelope, whose kind of body it has. It is set back to its beginning before each transaction; where
+    /// there are several and that is not possible, those who are left stay unsent.
     ///
     /// # Errors
     ///
-    /// [`SendError`] if nothing was begun, or the body can't be sent to its end.
+    /// [`SendError`] if nothing was begun, or the body can't be sent to its end. [`SendError::Read`] as well if the body was read before and
+    /// can't be set back.
     pub async fn send(
         &mut self,
         envelope: Envelope<'_>,
         body: &mut (impl Body + Send),
         endings: LineEndings,
     ) -> Result<Report, SendError> {
-        self.is_open()?;
+        self.ensure_open()?;
+        if !self.link.session().is_ready() {
+            return Err(SendError::Begin(BeginError::NotReady));
+        }
         let mut job = Job::new(envelope);
         let mut again = false;
         loop {
+            match body.rewind().await {
+                Ok(true) => {}
+                Ok(false) if again => return Ok(job.into_report()),
+                Ok(false) => {
+                    let text = "it was read before, and can't be set back to its beginning";
+                    return Err(SendError::Read(io::Error::other(text), Box::new(job.into_report())));
+                }
+                // Between two messages: the connection is in order.
+                Err(error) => return Err(SendError::Read(error, Box::new(job.into_report()))),
+            }
             let now = self.wire.now();
             match job.begin(self.link.session_mut(), now) {
                 Ok(Next::Begun(_)) => {}
                 Ok(Next::Over | Next::Elsewhere) => return Ok(job.into_report()),
-                // The session is over: so is the job.
-                Err(BeginError::NotReady) if self.link.closed().is_some() => return Ok(job.into_report()),
+                Err(_) if again => return Ok(job.into_report()),
                 Err(error) => return Err(SendError::Begin(error)),
-            }
-            if again && !body.rewind().await.map_err(|error| self.abandon_read(error))? {
-                self.link.session_mut().abandon(now);
-                self.drain(&mut job);
-                return Ok(job.into_report());
             }
             again = true;
             match self.transact(&mut job, body, endings).await {
@@ -140,13 +160,6 @@ impl<W: Wire> Conversation<W> {
                 return Ok(job.into_report());
             }
         }
-    }
-
-    fn abandon_read(&mut self, error: io::Error) -> SendError {
-        let now = self.wire.now();
-        self.link.session_mut().abandon(now);
-        while self.event().is_some() {}
-        SendError::Read(error, Box::default())
     }
 
     fn give_up(&mut self, mut job: Job<'_>) -> Report {
@@ -170,6 +183,8 @@ impl<W: Wire> Conversation<W> {
         endings: LineEndings,
     ) -> Result<(), Failure> {
         let kind = job.envelope().body;
+        let declared = body.size();
+        let mut octets = 0;
         let mut read = false;
         loop {
             let mut over = false;
@@ -180,7 +195,7 @@ impl<W: Wire> Conversation<W> {
                     if body.is_prepared() && endings == LineEndings::Refuse {
                         self.link.trust_body();
                     }
-                    read = false;
+                    (read, octets) = (false, 0);
                 }
             }
             if over || self.link.closed().is_some() {
@@ -190,10 +205,15 @@ impl<W: Wire> Conversation<W> {
                 let piece = body.fill().await.map_err(Failure::Read)?;
                 let now = self.wire.now();
                 if piece.is_empty() {
+                    // A file that was cut off meanwhile is not to be taken for a whole message.
+                    if let Some(declared) = declared.filter(|declared| *declared != octets) {
+                        return Err(Failure::Body(BodyError::Length { declared }));
+                    }
                     self.link.end_body(now).map_err(Failure::Body)?;
                     read = true;
                 } else {
                     let taken = self.link.put(now, piece).map_err(Failure::Body)?;
+                    octets += taken as u64;
                     body.consume(taken);
                 }
             }
@@ -206,13 +226,17 @@ impl<W: Wire> Conversation<W> {
     ///
     /// # Errors
     ///
-    /// [`SendError`] if the session was over before. Messages that an ending session leaves are reported as unsent.
+    /// [`SendError`] if the session was over before, or is in the middle of something. Messages that an ending session leaves are reported as
+    /// unsent.
     pub async fn send_all<'m>(
         &mut self,
         messages: impl IntoIterator<Item = (Envelope<'m>, &'m [u8])>,
         mut report: impl FnMut(usize, Report),
     ) -> Result<(), SendError> {
-        self.is_open()?;
+        self.ensure_open()?;
+        if !self.link.session().is_ready() {
+            return Err(SendError::Begin(BeginError::NotReady));
+        }
         let mut messages = messages.into_iter().enumerate();
         let mut open: VecDeque<(usize, Job<'m>, &'m [u8])> = VecDeque::new();
         let mut again: VecDeque<(usize, Job<'m>, &'m [u8])> = VecDeque::new();
@@ -247,6 +271,8 @@ impl<W: Wire> Conversation<W> {
                 && self.feed(text).await
             {
                 body = None;
+                // If it could not be sent, the session is over, and has told nobody yet.
+                continue;
             }
             if body.is_none() && self.link.session().is_ready() {
                 let next = again
@@ -299,12 +325,15 @@ impl<W: Wire> Conversation<W> {
     ///
     /// [`SendError`] if nothing was begun.
     pub async fn begin_message(&mut self, envelope: &Envelope<'_>) -> Result<Option<Outcome>, SendError> {
-        self.is_open()?;
+        self.ensure_open()?;
         let now = self.wire.now();
-        self.link.session_mut().begin(now, envelope).map_err(SendError::Begin)?;
-        match self.until(decisive).await.map_err(SendError::Closed)? {
+        let id = self.link.session_mut().begin(now, envelope).map_err(SendError::Begin)?;
+        self.writing = None;
+        // One whose sender gave up may be over meanwhile.
+        match self.until(|event| is_decisive(event, id)).await.map_err(SendError::Closed)? {
             Event::BodyWanted(_, transfer) => {
                 self.link.begin_body(transfer, envelope.body, envelope.size, LineEndings::Refuse);
+                self.writing = Some(id);
                 Ok(None)
             }
             Event::Done(_, outcome) => Ok(Some(self.done(outcome))),
@@ -312,17 +341,28 @@ impl<W: Wire> Conversation<W> {
         }
     }
 
-    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then.
+    /// The message that was begun, and waits for its body.
+    fn written(&self) -> Result<TransactionId, SendError> {
+        match (self.writing, self.link.closed()) {
+            (Some(id), _) => Ok(id),
+            (None, Some(reason)) => Err(SendError::Closed(reason)),
+            (None, None) => Err(SendError::Begin(BeginError::NotReady)),
+        }
+    }
+
+    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then. If its future is
+    /// dropped, nobody knows how much of the piece was taken: drop the connection.
     ///
     /// # Errors
     ///
-    /// [`SendError`] if it can't be sent. The message can't be finished then; drop the connection.
+    /// [`SendError`] if it can't be sent, or no message waits for it. The message can't be finished then; drop the connection.
     pub async fn write(&mut self, mut piece: &[u8]) -> Result<Option<Outcome>, SendError> {
+        let id = self.written()?;
         while !piece.is_empty() {
             let now = self.wire.now();
             let taken = self.link.put(now, piece).map_err(|error| SendError::Body(error, Box::default()))?;
             piece = &piece[taken..];
-            if let Some(outcome) = self.flush().await {
+            if let Some(outcome) = self.flush(id).await {
                 return Ok(Some(outcome));
             }
         }
@@ -330,10 +370,12 @@ impl<W: Wire> Conversation<W> {
     }
 
     /// Waits until there is room for more. The outcome, if the transaction ended meanwhile.
-    async fn flush(&mut self) -> Option<Outcome> {
+    async fn flush(&mut self, id: TransactionId) -> Option<Outcome> {
         loop {
             while let Some(event) = self.event() {
-                if let Event::Done(_, outcome) = event {
+                if let Event::Done(done, outcome) = event
+                    && done == id
+                {
                     return Some(self.done(outcome));
                 }
             }
@@ -350,9 +392,10 @@ impl<W: Wire> Conversation<W> {
     ///
     /// [`SendError`] if the body can't end where it does, or there is no message.
     pub async fn finish(&mut self) -> Result<Outcome, SendError> {
+        let id = self.written()?;
         let now = self.wire.now();
         self.link.end_body(now).map_err(|error| SendError::Body(error, Box::default()))?;
-        match self.until(decisive).await.map_err(SendError::Closed)? {
+        match self.until(|event| is_decisive(event, id)).await.map_err(SendError::Closed)? {
             Event::Done(_, outcome) => Ok(self.done(outcome)),
             _ => Err(SendError::Closed(CloseReason::Eof)),
         }
@@ -364,26 +407,37 @@ impl<W: Wire> Conversation<W> {
         outcome
     }
 
-    /// Says QUIT, and waits for the reply.
+    /// Says QUIT, and waits for the reply. A message that waits for the rest of its body is given up: nobody would bring it.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the connection ended another way. No message is affected by that.
+    /// [`SendError::Closed`] if the connection ended another way. No message that is over is affected by that.
     pub async fn quit(&mut self) -> Result<(), SendError> {
         let now = self.wire.now();
-        self.link.session_mut().quit(now);
-        match self.until(|_| false).await {
-            Ok(_) | Err(CloseReason::Quit) => Ok(()),
-            Err(reason) => Err(SendError::Closed(reason)),
+        if self.link.is_in_body() {
+            self.link.session_mut().abandon(now);
+        } else {
+            self.link.session_mut().quit(now);
         }
+        loop {
+            match self.until(|event| matches!(event, Event::BodyWanted(..))).await {
+                Ok(_) => self.link.session_mut().abandon(now),
+                Err(CloseReason::Quit) => break,
+                Err(reason) => return Err(SendError::Closed(reason)),
+            }
+        }
+        self.link.close();
+        // That TLS ends as well is said if the socket takes it.
+        self.wire.exchange(&mut self.link).await;
+        Ok(())
     }
 
-    /// Whether the session still stands. What came while nobody looked is taken note of, of the bytes that were read.
+    /// Makes sure that the session still stands. What came while nobody looked is taken note of, of the bytes that were read.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] if not.
-    pub fn is_open(&mut self) -> Result<(), SendError> {
+    pub fn ensure_open(&mut self) -> Result<(), SendError> {
         while self.event().is_some() {}
         match self.link.closed() {
             Some(reason) => Err(SendError::Closed(reason)),
@@ -408,11 +462,19 @@ impl<W: Wire> Conversation<W> {
 
     fn event(&mut self) -> Option<Event> {
         let event = self.link.poll_event(self.wire.now());
-        if let Some(Event::Reply(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls, code)) =
-            event
-            && !code.is_positive()
+        if let Some(Event::Done(id, _)) = event
+            && self.writing == Some(id)
         {
-            self.words = self.link.session().reply().map(|reply| reply.to_string());
+            self.writing = None;
+        }
+        if let Some(Event::Reply(stage, code)) = event
+            && matches!(
+                stage,
+                Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls | Stage::Auth
+            )
+        {
+            let refused = !code.is_positive();
+            self.words = self.link.session().reply().filter(|_| refused).map(|reply| reply.to_string());
         }
         event
     }
@@ -423,9 +485,9 @@ enum Failure {
     Read(io::Error),
 }
 
-/// Whether an event ends the wait for the body to be wanted, or for the end of the transaction.
-fn decisive(event: &Event) -> bool {
-    matches!(event, Event::BodyWanted(..) | Event::Done(..))
+/// Whether an event ends the wait for the body of a transaction to be wanted, or for its end.
+fn is_decisive(event: &Event, id: TransactionId) -> bool {
+    matches!(event, Event::BodyWanted(of, _) | Event::Done(of, _) if *of == id)
 }
 
 /// A text in memory with its envelope: of the kind that it has, and as long as it is.

@@ -92,7 +92,7 @@ impl Login {
         if mechanism.needs_channel_binding() || !plus {
             options.channel_bindings = bindings;
         }
-        options.host = host.map(str::to_owned);
+        options.host = host.filter(|host| !host.is_empty()).map(str::to_owned);
         let mut exchange =
             ClientExchange::new(mechanism, self.credentials.clone(), options).map_err(LoginError::Exchange)?;
         let initial = exchange.initial_response();
@@ -144,7 +144,8 @@ impl Exchange {
     }
 }
 
-/// Why a log-in failed. Nothing was sent then, and the session goes on without.
+/// Why a log-in failed. The session goes on without, unless the server says that it succeeded and can't prove that it knows the password: then it
+/// is over, since somebody else may be answering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoginError {

@@ -12,7 +12,7 @@ use ehlo_client::{Config, LineEndings, Session, StartTls};
 use crate::error::SendError;
 use crate::link::{Link, Observer};
 use crate::login::Login;
-use crate::tls::Trust;
+use crate::tls::{Trust, server_name};
 
 /// How long making a connection may take, unless told otherwise. RFC 5321 §4.5.3.2 sets no time for it; the 5 minutes of its §4.5.3.2.1 are for
 /// the greeting, and begin when there is a connection.
@@ -25,7 +25,8 @@ pub enum Tls {
     /// It is in clear. The default.
     #[default]
     Off,
-    /// It is, by STARTTLS, where the server offers that; elsewhere it stays in clear.
+    /// It is, by STARTTLS, where the server offers that; elsewhere it stays in clear. A handshake that fails ends the session, as it does with a
+    /// server that can't be verified, unless the [`Trust`] [goes on](crate::TrustBuilder::accept_unverified) with those.
     Opportunistic(Trust),
     /// It is, by STARTTLS; a server that does not offer it gets nothing.
     Required(Trust),
@@ -86,7 +87,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`SendError`] for a name that is none.
+    /// [`SendError::Connect`] for a name of this end that is none, [`SendError::Tls`] for a host that no server can be verified by.
     pub fn link(
         self,
         now: Instant,
@@ -109,6 +110,10 @@ impl Options {
             Tls::Required(trust) => (Some(StartTls::Required), Some(trust), false),
             Tls::Implicit(trust) => (None, Some(trust), true),
         };
+        if trust.is_some() {
+            // Known before anything is said, and not behind the server's reply to STARTTLS.
+            server_name(host).map_err(SendError::Tls)?;
+        }
         if let Some(starttls) = starttls {
             config = config.starttls(starttls);
         }

@@ -231,6 +231,15 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
+/// What a server of that name or address is verified by.
+pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(host.to_owned()).map_err(|_| {
+        format!(
+            "{host:?} is no name that a server can be verified by: it takes a domain name or an address, without a port"
+        )
+    })
+}
+
 /// TLS of one connection, between a socket's bytes and a session's.
 #[derive(Debug)]
 pub(crate) struct Layer {
@@ -245,8 +254,7 @@ pub(crate) struct Layer {
 
 impl Layer {
     pub(crate) fn new(trust: &Trust, host: &str) -> Result<Self, String> {
-        let name =
-            ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is no name to verify a server by"))?;
+        let name = server_name(host)?;
         let rustls =
             ClientConnection::new(Arc::clone(&trust.config), name.clone()).map_err(|error| error.to_string())?;
         let mut layer = Self { rustls, records: Vec::new(), sent: 0, name, trust: trust.clone(), told: false };

@@ -18,6 +18,9 @@ pub trait Wire {
 
     /// Waits until something was read or written, or the link's deadline has passed, and tells the link. Reads whether or not there is something to
     /// be written: a server may stop reading until its replies are read (RFC 2920 §3.1).
+    ///
+    /// Once the session is [over](ehlo_client::Session::wants_input) nothing is waited for: what the link still has to say is written if the socket
+    /// takes it.
     fn exchange(&mut self, link: &mut Link) -> impl Future<Output = ()> + Send;
 }
 
@@ -37,7 +40,7 @@ pub trait Body {
     /// That many of them were taken.
     fn consume(&mut self, n: usize);
 
-    /// Goes back to its beginning, for the next transaction; false if it can't.
+    /// Goes back to its beginning, before each transaction; false if it was read and can't.
     fn rewind(&mut self) -> impl Future<Output = io::Result<bool>> + Send;
 }
 

@@ -332,3 +332,33 @@ async fn connections_that_were_opened_before_are_used() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn opening_connections_beforehand_takes_no_place_from_those_who_wait() {
+    within(async {
+        let store = Memory::new(16 << 20);
+        let server = start(Server::builder(AcceptAll(store.clone()))).await;
+        let pool = Pool::builder().connections(1).messages(1000).build();
+        let target = Target::new(&server.address.to_string());
+        let mut tasks = Vec::new();
+        for number in 0..8 {
+            let (pool, target) = (pool.clone(), target.clone());
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..15 {
+                    if number % 2 == 0 {
+                        pool.warm(&target, 2).await.unwrap();
+                    } else {
+                        let to = to();
+                        pool.send(&target, &Envelope::parse("", &to).unwrap(), TEXT).await.unwrap();
+                    }
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!((pool.state().open, pool.state().idle, pool.state().waiting), (1, 1, 0));
+        assert_eq!(store.take().len(), 60);
+    })
+    .await;
+}

@@ -18,12 +18,14 @@ pub struct Reader<R> {
     size: Option<u64>,
     piece: Vec<u8>,
     at: usize,
+    /// Something was read, or may have been.
+    used: bool,
 }
 
 impl<R: AsyncRead + Unpin + Send> Reader<R> {
     /// A message of unknown length.
     pub const fn new(reader: R) -> Self {
-        Self { reader, size: None, piece: Vec::new(), at: 0 }
+        Self { reader, size: None, piece: Vec::new(), at: 0, used: false }
     }
 
     /// A message that has so many octets, as it is read. If it turns out to have another length, it is not sent.
@@ -35,10 +37,11 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
 
     async fn read(&mut self) -> io::Result<&[u8]> {
         if self.at == self.piece.len() {
-            self.piece.resize(PIECE, 0);
-            let length = self.reader.read(&mut self.piece).await?;
-            self.piece.truncate(length);
-            self.at = 0;
+            // Whoever gives up waiting, or fails, leaves no octets behind that were not read.
+            (self.at, self.used) = (0, true);
+            self.piece.clear();
+            self.piece.reserve_exact(PIECE);
+            self.reader.read_buf(&mut self.piece).await?;
         }
         Ok(&self.piece[self.at..])
     }
@@ -58,7 +61,7 @@ impl<R: AsyncRead + Unpin + Send> Body for Reader<R> {
     }
 
     async fn rewind(&mut self) -> io::Result<bool> {
-        Ok(false)
+        Ok(!self.used)
     }
 }
 
@@ -93,8 +96,12 @@ impl<R: AsyncRead + AsyncSeek + Unpin + Send> Body for SeekReader<R> {
     }
 
     async fn rewind(&mut self) -> io::Result<bool> {
-        self.0.reader.rewind().await?;
-        (self.0.at, self.0.piece) = (0, Vec::new());
+        if self.0.used {
+            self.0.at = 0;
+            self.0.piece.clear();
+            self.0.reader.rewind().await?;
+            self.0.used = false;
+        }
         Ok(true)
     }
 }

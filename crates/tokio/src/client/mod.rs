@@ -127,7 +127,7 @@ impl Client {
     pub fn is_usable(&mut self) -> bool {
         let (link, wire) = self.conversation.parts_mut();
         wire.look(link);
-        if self.conversation.is_open().is_err() {
+        if self.conversation.ensure_open().is_err() {
             return false;
         }
         let session = self.conversation.link().session();
@@ -138,7 +138,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`SendError::Login`] if it fails; the session goes on without.
+    /// [`SendError::Login`] if it fails; the session goes on without, unless the server could not prove that it knows the password: then it is over.
     pub async fn login(&mut self, login: &Login) -> Result<(), SendError> {
         self.conversation.login(login).await
     }
@@ -208,11 +208,12 @@ impl Client {
         self.conversation.begin_message(envelope).await
     }
 
-    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then.
+    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then. If its future is
+    /// dropped, nobody knows how much of the piece was taken: drop the client.
     ///
     /// # Errors
     ///
-    /// [`SendError::Body`] if a CR or LF stands alone, or an octet is above 127 where the envelope says that there is none. The message can't be
+    /// [`SendError::Begin`] if no message waits for it. [`SendError::Body`] if a CR or LF stands alone, or an octet is above 127 where the envelope says that there is none. The message can't be
     /// finished then; drop the client.
     pub async fn write(&mut self, piece: &[u8]) -> Result<Option<Outcome>, SendError> {
         self.conversation.write(piece).await
@@ -222,12 +223,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`SendError::Body`] if the body ended with a CR that stands alone, which can't be finished; [`SendError::Closed`] if there is no message.
+    /// [`SendError::Body`] if the body ended with a CR that stands alone, which can't be finished; [`SendError::Begin`] if there is no message; [`SendError::Closed`] if the connection ended before.
     pub async fn finish(&mut self) -> Result<Outcome, SendError> {
         self.conversation.finish().await
     }
 
-    /// Says QUIT, and waits for the reply.
+    /// Says QUIT, and waits for the reply. A message that waits for the rest of its body is given up.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! Bytes between a link and a socket, in the time of tokio.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -14,14 +15,19 @@ use super::socket::Socket;
 /// Octets that are read at a time: a session's replies, and TLS records that carry them.
 const READ: usize = 4 * 1024;
 
-/// Reads from a server that takes no more bytes, which ends what it says that way or by a reply long before.
-const LAST_READS: usize = 16;
-
 /// A socket, and the memory that is read into.
-#[derive(Debug)]
 pub(super) struct Tokio {
     pub(super) socket: Socket,
     input: Box<[u8; READ]>,
+    /// The server takes no more bytes: what it said last is read, to the end of the connection or the session's deadline.
+    broken: bool,
+}
+
+/// Without what was read.
+impl fmt::Debug for Tokio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokio").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 enum Happened {
@@ -32,10 +38,10 @@ enum Happened {
 
 impl Tokio {
     pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, input: Box::new([0; READ]) }
+        Self { socket, input: Box::new([0; READ]), broken: false }
     }
 
-    /// Takes what has come already, without waiting.
+    /// Takes some of what has come already, without waiting.
     pub(super) fn look(&mut self, link: &mut Link) {
         let now = self.now();
         let mut buffer = ReadBuf::new(&mut *self.input);
@@ -57,21 +63,21 @@ impl Wire for Tokio {
     async fn exchange(&mut self, link: &mut Link) {
         let now = self.now();
         let deadline = link.deadline().map(|(at, _)| at);
-        let closed = link.closed().is_some();
+        let closed = !link.session().wants_input();
         let parts = link.output(now);
-        let Self { socket, input } = self;
         if closed {
             // A last word may wait; whether it arrives makes no difference.
             poll_fn(|cx| {
-                let _ = write(socket, cx, parts);
+                let _ = write(&mut self.socket, cx, parts);
                 Poll::Ready(())
             })
             .await;
             return;
         }
+        let speaks = !self.broken && parts.iter().any(|part| !part.is_empty());
+        let Self { socket, input, .. } = self;
         let mut sleep = pin!(sleep_until(deadline));
         let mut buffer = ReadBuf::new(&mut **input);
-        let speaks = parts.iter().any(|part| !part.is_empty());
         let happened = poll_fn(|cx| {
             // What is to be said is said first: nothing can have come in answer to it.
             if speaks && let Poll::Ready(written) = write(socket, cx, parts) {
@@ -88,36 +94,11 @@ impl Wire for Tokio {
             Happened::Read(Ok(length)) => link.receive(now, &self.input[..length]),
             Happened::Read(Err(_)) => link.end(),
             Happened::Written(Ok(length)) if length > 0 => link.sent(now, length),
-            // A reply that explains it may have come before.
-            Happened::Written(_) => self.read_last(link, deadline).await,
+            // A reply that explains it may have come before, and the end has come or is about to. It is waited for: the runtime may know already
+            // that nothing can be written, and not yet that there is something to read.
+            Happened::Written(_) => self.broken = true,
             Happened::TimedOut => link.timeout(now),
         }
-    }
-}
-
-impl Tokio {
-    /// The server takes no more bytes. Reads what it said last, up to the end of the connection, which has come or is about to.
-    ///
-    /// It waits for that: the runtime may know already that nothing can be written, and not yet that there is something to read.
-    async fn read_last(&mut self, link: &mut Link, deadline: Option<Instant>) {
-        let mut sleep = pin!(sleep_until(deadline));
-        for _ in 0..LAST_READS {
-            let Self { socket, input } = self;
-            let mut buffer = ReadBuf::new(&mut **input);
-            let read = poll_fn(|cx| {
-                if let Poll::Ready(read) = Pin::new(&mut *socket).poll_read(cx, &mut buffer) {
-                    return Poll::Ready(read.map_or(0, |()| buffer.filled().len()));
-                }
-                sleep.as_mut().poll(cx).map(|()| 0)
-            })
-            .await;
-            if read == 0 {
-                break;
-            }
-            let now = self.now();
-            link.receive(now, &self.input[..read]);
-        }
-        link.end();
     }
 }
 

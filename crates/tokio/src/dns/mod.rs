@@ -1,6 +1,6 @@
 //! What is asked of DNS to find out where mail goes, by a resolver of anybody's making.
 //!
-//! [`SystemResolver`] (feature `dns`) asks the servers that this host's settings name, [`Zone`] has its answers in memory.
+//! `SystemResolver` (feature `dns`) asks the servers that this host's settings name, [`Zone`] has its answers in memory.
 
 #[cfg(feature = "dns")]
 mod hickory;

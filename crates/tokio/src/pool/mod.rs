@@ -285,18 +285,11 @@ impl Pool {
     pub async fn warm(&self, target: &Target, connections: usize) -> Result<(), SendError> {
         let mut leases = Vec::new();
         for _ in 0..connections {
-            let (asked, closed) = self.inner.lock().slots.ask(target);
+            // Never by a place in the line: what is granted there in the meantime would be nobody's.
+            let (granted, closed) = self.inner.lock().slots.ask_now(target);
             leave(closed.into_iter());
-            match asked {
-                Asked::Granted(grant) => {
-                    let lease = self.lease(target, grant).await?;
-                    leases.push(lease);
-                }
-                Asked::Waits(number) => {
-                    self.inner.lock().slots.leave(number);
-                    break;
-                }
-            }
+            let Some(grant) = granted else { break };
+            leases.push(self.lease(target, grant).await?);
         }
         Ok(())
     }

@@ -61,15 +61,21 @@ impl<K: Clone + Eq + Hash, C> Slots<K, C> {
 
     /// Asks for a connection. Those who came before and wait for the same are served before.
     pub(super) fn ask(&mut self, key: &K) -> (Asked<C>, Vec<C>) {
-        let mut closed = Vec::new();
-        let first = !self.waiting.iter().any(|(_, waits)| waits == key);
-        if first && let Some(grant) = self.grant(key, &mut closed) {
+        let (granted, closed) = self.ask_now(key);
+        if let Some(grant) = granted {
             return (Asked::Granted(grant), closed);
         }
         let number = self.next;
         self.next += 1;
         self.waiting.push_back((number, key.clone()));
         (Asked::Waits(number), closed)
+    }
+
+    /// Asks for a connection that is to be had at once.
+    pub(super) fn ask_now(&mut self, key: &K) -> (Option<Grant<C>>, Vec<C>) {
+        let mut closed = Vec::new();
+        let first = !self.waiting.iter().any(|(_, waits)| waits == key);
+        (if first { self.grant(key, &mut closed) } else { None }, closed)
     }
 
     /// What can be granted at once.
@@ -259,7 +265,15 @@ mod tests {
         fn step(&mut self, random: &mut Random) {
             self.now += Duration::from_millis(random.below(50) as u64);
             match random.below(10) {
-                0..4 => {
+                0 => {
+                    let key = random.below(4);
+                    let (granted, closed) = self.slots.ask_now(&key);
+                    self.close(closed);
+                    if let Some(grant) = granted {
+                        self.take(key, grant);
+                    }
+                }
+                1..4 => {
                     let key = random.below(4);
                     let (asked, closed) = self.slots.ask(&key);
                     self.close(closed);
