@@ -31,6 +31,7 @@ struct Fault {
     to: String,
 }
 
+#[expect(clippy::print_stderr, reason = "its purpose is to tell")]
 pub(crate) fn main(root: &Path, arguments: &Arguments) -> ExitCode {
     match run(root, arguments) {
         Ok(missed) if missed.is_empty() => ExitCode::SUCCESS,
@@ -46,6 +47,7 @@ pub(crate) fn main(root: &Path, arguments: &Arguments) -> ExitCode {
 }
 
 /// Gives the names of those that no test has found.
+#[expect(clippy::print_stdout, reason = "its purpose is to tell")]
 fn run(root: &Path, arguments: &Arguments) -> Result<Vec<String>, String> {
     let faults = faults(root)?;
     let copy = root.join(COPY);

@@ -3,9 +3,10 @@
 mod clock;
 
 use ehlo_client::codec::{
-    DataDecoder, DataStep, Domain, ForwardPath, LineEnding, Mailbox, Params, ReversePath, StuffError, Stuffed, Stuffer,
+    BodyType, DataDecoder, DataStep, Domain, ForwardPath, LineEnding, Mailbox, Params, ReversePath, StuffError,
+    Stuffed, Stuffer,
 };
-use ehlo_client::{Config, Session, StartTls, TlsInfo};
+use ehlo_client::{BodyError, BodyWriter, Config, LineEndings, Session, StartTls, TlsInfo, Transfer};
 use std::sync::Arc;
 
 /// A message as it goes over the wire, its pieces cut at the given length.
@@ -152,6 +153,26 @@ fn no_near_miss_of_the_end_leaves_as_it_is() {
             }
         }
     }
+}
+
+#[test]
+fn a_prepared_body_gets_its_dots_and_is_held_to_its_length() {
+    let text = b".one\r\n..two\r\n";
+    let declared = Some(text.len() as u64);
+    let mut body = BodyWriter::new(Transfer::Dots, BodyType::SevenBit, declared, LineEndings::Refuse);
+    body.trust();
+    assert_eq!(body.put(text), Ok(text.len()));
+    assert_eq!(body.wire(), b"..one\r\n...two\r\n");
+    for (transfer, sent) in [(Transfer::Whole, &text[..]), (Transfer::Chunks, text)] {
+        let mut body = BodyWriter::new(transfer, BodyType::SevenBit, declared, LineEndings::Refuse);
+        body.trust();
+        assert_eq!(body.put(sent), Ok(sent.len()));
+        assert_eq!(body.end(), Ok(()));
+    }
+    let mut body = BodyWriter::new(Transfer::Whole, BodyType::SevenBit, declared, LineEndings::Refuse);
+    body.trust();
+    assert_eq!(body.put(&text[1..]), Ok(text.len() - 1));
+    assert_eq!(body.end(), Err(BodyError::Length { declared: text.len() as u64 }));
 }
 
 // C066

@@ -11,7 +11,7 @@ use ehlo_sasl::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// Who logs in, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Login {
     credentials: Credentials,

@@ -158,7 +158,7 @@ impl Client {
     /// Whether something can be begun or answered, or the session be ended.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.challenged || self.session.is_ready() && !(self.is_through() && !self.open.is_empty())
+        self.challenged || (self.session.is_ready() && (!self.is_through() || self.open.is_empty()))
     }
 
     /// Whether a transaction was begun for each message.

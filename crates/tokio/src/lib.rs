@@ -42,6 +42,7 @@ mod log;
 pub mod metrics;
 mod notes;
 mod policy;
+pub mod pool;
 mod proxy;
 pub mod route;
 mod server;

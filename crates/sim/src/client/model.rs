@@ -311,11 +311,9 @@ impl Model {
         assert!(told.solicited || (stage == Stage::Body && no), "{code} began before {stage:?} was sent");
         match stage {
             Stage::Ehlo | Stage::Lhlo if class == ReplyClass::Completion => self.offered = told.lines,
-            Stage::Data if class == ReplyClass::Intermediate => {
-                // The body follows, if there is anybody to have it.
-                if self.transactions[at].taken > 0 {
-                    self.mode = Mode::Body;
-                }
+            // The body follows, if there is anybody to have it.
+            Stage::Data if class == ReplyClass::Intermediate && self.transactions[at].taken > 0 => {
+                self.mode = Mode::Body
             }
             Stage::Auth => {
                 self.in_auth = class == ReplyClass::Intermediate;

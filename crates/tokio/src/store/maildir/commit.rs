@@ -115,6 +115,7 @@ impl<F: FileOps> Member for Finished<Delivery<F>> {
     }
 
     fn answer(self, result: io::Result<()>) {
-        Finished::answer(self, result);
+        // Its own method, which comes before that of the trait.
+        Self::answer(self, result);
     }
 }
