@@ -16,6 +16,7 @@ mod man;
 mod passwd;
 mod password;
 mod send;
+mod sendmail;
 mod serve;
 
 /// An SMTP server, a client, and a load tester.
@@ -30,6 +31,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Send(Box<send::Args>),
+    Sendmail(sendmail::Args),
     Load(Box<load::Args>),
     Explain(explain::Args),
     Passwd(passwd::Args),
@@ -50,6 +52,9 @@ struct Completions {
 }
 
 fn main() -> ExitCode {
+    if let Some(words) = sendmail::words(std::env::args_os()) {
+        return sendmail::run(words);
+    }
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         // Which options stand on the line is only known of what they were read from.
         let given = serve::Given::of(matches.subcommand_matches("serve"));
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(*args, &given),
         Command::Send(args) => send::run(*args),
+        Command::Sendmail(args) => sendmail::run_args(args),
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Passwd(args) => passwd::run(&args),

@@ -22,9 +22,11 @@ mod report;
 mod source;
 mod work;
 
-use address::To;
-use message::{Fault, Message};
-use work::Plan;
+pub(crate) use address::{To, check_sender};
+use message::Fault;
+pub(crate) use message::{Message, Source};
+pub(crate) use octets::Place;
+pub(crate) use work::Plan;
 
 /// From so many messages on, a terminal is shown how far they are.
 const MANY: usize = 10;
@@ -122,7 +124,7 @@ enum Endings {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> ExitCode {
-    match prepare(&args).and_then(send) {
+    match prepare(&args).and_then(deliver) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             tell("send", failure.message);
@@ -131,7 +133,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn send(plan: Plan) -> Result<u8, Failure> {
+/// Sends all that is planned; gives the exit status.
+pub(crate) fn deliver(plan: Plan) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -141,7 +144,7 @@ fn send(plan: Plan) -> Result<u8, Failure> {
 
 fn prepare(args: &Args) -> Result<Plan, Failure> {
     if let Some(from) = &args.from {
-        address::check_sender(from).map_err(|fault| Failure::usage(format_args!("--from {from}: {fault}")))?;
+        check_sender(from).map_err(|fault| Failure::usage(format_args!("--from {from}: {fault}")))?;
     }
     let params = params(args)?;
     let to = recipients(args)?;
@@ -156,6 +159,8 @@ fn prepare(args: &Args) -> Result<Plan, Failure> {
         ProgressBar::hidden()
     };
     Ok(Plan {
+        command: "send",
+        quiet: false,
         connector,
         messages,
         to,
@@ -255,7 +260,7 @@ fn sender(args: &Args, message: &Message) -> Result<String, Failure> {
     let name = &message.source.name;
     match (&args.from, &message.source.sender, &message.header_sender) {
         (Some(from), ..) => Ok(from.clone()),
-        (None, Some(from), _) => match address::check_sender(from) {
+        (None, Some(from), _) => match check_sender(from) {
             Ok(()) => Ok(from.clone()),
             Err(fault) => {
                 Err(Failure::usage(format_args!("{name}: the mbox says that it is from {from}: {fault}; say --from")))

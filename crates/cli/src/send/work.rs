@@ -17,17 +17,21 @@ use crate::console::tell;
 use crate::failure::{EX_NOINPUT, EX_TEMPFAIL, exit_code};
 
 /// Everything that is to be done.
-pub(super) struct Plan {
-    pub(super) connector: Connector,
+pub(crate) struct Plan {
+    /// The name of the command, for what it says.
+    pub(crate) command: &'static str,
+    /// Whether to say nothing of what went well, and nothing on the standard output.
+    pub(crate) quiet: bool,
+    pub(crate) connector: Connector,
     /// Each with its sender.
-    pub(super) messages: Vec<(Message, String)>,
-    pub(super) to: Vec<To>,
-    pub(super) params: MailParamsBuf,
-    pub(super) connections: usize,
-    pub(super) verbose: bool,
-    pub(super) json: bool,
-    pub(super) lmtp: bool,
-    pub(super) progress: ProgressBar,
+    pub(crate) messages: Vec<(Message, String)>,
+    pub(crate) to: Vec<To>,
+    pub(crate) params: MailParamsBuf,
+    pub(crate) connections: usize,
+    pub(crate) verbose: bool,
+    pub(crate) json: bool,
+    pub(crate) lmtp: bool,
+    pub(crate) progress: ProgressBar,
 }
 
 struct Work {
@@ -78,7 +82,7 @@ impl Work {
 
     /// There is no connection, and so none for the next message either; but others may stand, and take what is left.
     fn give_up(&self, error: &ConnectError, message: &Message, from: &str) {
-        tell("send", &error.text);
+        tell(self.plan.command, &error.text);
         self.note(error.exit_code());
         self.unsent(message, from, &error.text);
         if self.open.fetch_sub(1, Ordering::Relaxed) > 1 {
@@ -179,7 +183,7 @@ impl Work {
     fn tell(&self, client: &Client, message: &Message, from: &str, report: &Report, error: Option<SendError>) {
         let name = &message.source.name;
         for fate in report.iter() {
-            self.note(report::exit_code(&fate));
+            self.note(report::exit_code(&fate, self.plan.quiet));
         }
         let mut words = None;
         if let Some(error) = &error {
@@ -197,9 +201,9 @@ impl Work {
                 return self.json(message, from, Some(client), report, words.as_deref());
             }
             if let Some(words) = &words {
-                tell("send", format_args!("{name}: {words}"));
+                tell(self.plan.command, format_args!("{name}: {words}"));
             }
-            report::lines(name, &self.plan.to, report, self.plan.lmtp);
+            report::lines(self.plan.command, self.plan.quiet, name, &self.plan.to, report, self.plan.lmtp);
         });
     }
 }
