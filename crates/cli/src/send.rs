@@ -17,6 +17,7 @@ use crate::failure::{EX_DATAERR, EX_NOINPUT, EX_TEMPFAIL, Failure};
 mod address;
 mod form;
 mod message;
+mod mx;
 mod octets;
 mod report;
 mod source;
@@ -105,12 +106,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", help_heading = "Extensions")]
     hold_for: Option<u32>,
 
-    /// The server: HOST, HOST:PORT (25 without), or the path of a socket
+    #[command(flatten)]
+    mx: mx::MxOptions,
+
+    /// The server: HOST, HOST:PORT (25 without), or the path of a socket. With --mx there is none, and files begin here
     #[arg(value_name = "SERVER")]
     server: String,
 
     /// Files, mboxes, folders or maildirs; - is the standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "mx")]
     files: Vec<String>,
 }
 
@@ -139,7 +143,10 @@ pub(crate) fn deliver(plan: Plan) -> Result<u8, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(EX_TEMPFAIL, format_args!("cannot start: {error}")))?;
-    Ok(runtime.block_on(work::run(plan)))
+    Ok(match plan.router.clone() {
+        Some(router) => runtime.block_on(mx::run(&plan, &router)),
+        None => runtime.block_on(work::run(plan)),
+    })
 }
 
 fn prepare(args: &Args) -> Result<Plan, Failure> {
@@ -148,8 +155,13 @@ fn prepare(args: &Args) -> Result<Plan, Failure> {
     }
     let params = params(args)?;
     let to = recipients(args)?;
-    let target = Target::parse(&args.server, 25)
-        .ok_or_else(|| Failure::usage(format_args!("{}: not HOST:PORT", args.server)))?;
+    let router = args.mx.router(args.options.connect_timeout)?;
+    let target = match &router {
+        // Whom it leads to is only known later. As servers among each other do: TLS where there is some.
+        Some(_) => Target::Tcp { host: String::new(), port: 25 },
+        None => Target::parse(&args.server, 25)
+            .ok_or_else(|| Failure::usage(format_args!("{}: not HOST:PORT", args.server)))?,
+    };
     let messages = messages(args)?;
     let connector = Connector::new(target, &args.options, &args.auth, args.require_tls)?;
     let shown = messages.len() >= MANY && std::io::stderr().is_terminal() && !args.verbose;
@@ -162,6 +174,7 @@ fn prepare(args: &Args) -> Result<Plan, Failure> {
         command: "send",
         quiet: false,
         connector,
+        router,
         messages,
         to,
         params,
@@ -236,7 +249,8 @@ fn params(args: &Args) -> Result<MailParamsBuf, Failure> {
 /// All messages, each with its sender.
 fn messages(args: &Args) -> Result<Vec<(Message, String)>, Failure> {
     let mut messages = Vec::new();
-    for name in &args.files {
+    let first = Some(&args.server).filter(|_| args.mx.mx);
+    for name in first.into_iter().chain(&args.files) {
         let found = source::find(name).map_err(|error| Failure::new(EX_NOINPUT, format_args!("{name}: {error}")))?;
         if found.is_empty() {
             return Err(Failure::new(EX_NOINPUT, format_args!("{name}: there is no message in it")));

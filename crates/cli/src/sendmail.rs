@@ -125,6 +125,7 @@ fn send(given: Given) -> Result<u8, Failure> {
         command: "sendmail",
         quiet: true,
         connector,
+        router: None,
         messages: vec![(message, sender)],
         to,
         params,

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use ehlo_tokio::client::{Client, Observed, Observer, Report};
 use ehlo_tokio::ehlo_client::Fate;
 use ehlo_tokio::ehlo_client::codec::codes::EnhancedCode;
+use ehlo_tokio::ehlo_client::codec::{Reply, ReplyClass};
 use serde_json::{Value, json};
 
 use super::address::To;
@@ -97,7 +98,7 @@ pub(super) fn lines(command: &str, quiet: bool, name: &str, to: &[To], report: &
     }
 }
 
-/// The same for a program: one line a message.
+/// The same for a program: one line a message. `refused` is the reply for those to whom there was no way.
 pub(super) fn json(
     name: &str,
     size: u64,
@@ -106,6 +107,7 @@ pub(super) fn json(
     client: Option<&Client>,
     report: &Report,
     error: Option<&str>,
+    refused: Option<&Reply>,
 ) {
     let tls = client
         .and_then(Client::tls)
@@ -122,6 +124,13 @@ pub(super) fn json(
                 _ => "unsent",
             };
             let mut one = json!({ "to": to.text, "outcome": outcome });
+            if let (Fate::Unsent, Some(reply)) = (&fate, refused) {
+                let transient = reply.code().class() == ReplyClass::TransientFailure;
+                one["outcome"] = json!(if transient { "deferred" } else { "refused" });
+                one["code"] = json!(reply.code().get());
+                one["enhanced"] = json!(reply.enhanced().map(|code| code.to_string()));
+                one["reply"] = json!(reply.to_string());
+            }
             match fate {
                 Fate::Accepted(reply) | Fate::Refused(reply) => {
                     one["code"] = json!(reply.code().get());

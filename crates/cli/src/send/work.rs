@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use ehlo_tokio::client::{Client, Envelope, Recipient, Report, SendError};
 use ehlo_tokio::ehlo_client::codec::{MailParamsBuf, ReversePath};
 use ehlo_tokio::ehlo_client::{Fate, Job};
+use ehlo_tokio::route::Router;
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
@@ -23,6 +24,8 @@ pub(crate) struct Plan {
     /// Whether to say nothing of what went well, and nothing on the standard output.
     pub(crate) quiet: bool,
     pub(crate) connector: Connector,
+    /// Finds the hosts of the recipients' domains, where it is not one server that takes all.
+    pub(crate) router: Option<Router>,
     /// Each with its sender.
     pub(crate) messages: Vec<(Message, String)>,
     pub(crate) to: Vec<To>,
@@ -106,7 +109,7 @@ impl Work {
     }
 
     fn json(&self, message: &Message, from: &str, client: Option<&Client>, report: &Report, error: Option<&str>) {
-        report::json(&message.source.name, message.size, from, &self.plan.to, client, report, error);
+        report::json(&message.source.name, message.size, from, &self.plan.to, client, report, error, None);
     }
 
     async fn deliver(
@@ -130,7 +133,7 @@ impl Work {
             }
             let Some(connected) = client.as_mut() else { return Ok(()) };
             let batch: Vec<Recipient<'_>> = places.iter().map(|place| to[*place]).collect();
-            let (part, error) = self.send(connected, message, from, &batch).await;
+            let (part, error) = send(&self.plan, connected, message, from, &batch).await;
             let left: Vec<usize> = part.unsent().map(|i| places[i]).collect();
             let progress = left.len() < places.len();
             match &mut whole {
@@ -145,38 +148,6 @@ impl Work {
                 return Ok(());
             }
             places = left;
-        }
-    }
-
-    async fn send(
-        &self,
-        client: &mut Client,
-        message: &Message,
-        from: &str,
-        to: &[Recipient<'_>],
-    ) -> (Report, Option<SendError>) {
-        let Ok(envelope) = Envelope::parse(from, to) else { return (Report::default(), None) };
-        let envelope = envelope
-            .with_body(message.kind)
-            .with_utf8(message.utf8)
-            .with_size(message.size)
-            .with_params(self.plan.params.as_params());
-        let nothing = || Job::new(envelope).into_report();
-        let sent = match message.body() {
-            Ok(mut body) => client.send_body(&envelope, &mut body).await,
-            Err(error) => Err(SendError::Read(error, Box::new(nothing()))),
-        };
-        match sent {
-            Ok(report) => (report, None),
-            Err(SendError::Body(error, report)) => {
-                let kept = if report.len() == to.len() { *report } else { nothing() };
-                (kept, Some(SendError::Body(error, Box::default())))
-            }
-            Err(SendError::Read(error, report)) => {
-                let kept = if report.len() == to.len() { *report } else { nothing() };
-                (kept, Some(SendError::Read(error, Box::default())))
-            }
-            Err(error) => (nothing(), Some(error)),
         }
     }
 
@@ -205,5 +176,38 @@ impl Work {
             }
             report::lines(self.plan.command, self.plan.quiet, name, &self.plan.to, report, self.plan.lmtp);
         });
+    }
+}
+
+/// Sends a message to some of the recipients. What the report says holds whether there is an error or not.
+pub(super) async fn send(
+    plan: &Plan,
+    client: &mut Client,
+    message: &Message,
+    from: &str,
+    to: &[Recipient<'_>],
+) -> (Report, Option<SendError>) {
+    let Ok(envelope) = Envelope::parse(from, to) else { return (Report::default(), None) };
+    let envelope = envelope
+        .with_body(message.kind)
+        .with_utf8(message.utf8)
+        .with_size(message.size)
+        .with_params(plan.params.as_params());
+    let nothing = || Job::new(envelope).into_report();
+    let sent = match message.body() {
+        Ok(mut body) => client.send_body(&envelope, &mut body).await,
+        Err(error) => Err(SendError::Read(error, Box::new(nothing()))),
+    };
+    match sent {
+        Ok(report) => (report, None),
+        Err(SendError::Body(error, report)) => {
+            let kept = if report.len() == to.len() { *report } else { nothing() };
+            (kept, Some(SendError::Body(error, Box::default())))
+        }
+        Err(SendError::Read(error, report)) => {
+            let kept = if report.len() == to.len() { *report } else { nothing() };
+            (kept, Some(SendError::Read(error, Box::default())))
+        }
+        Err(error) => (nothing(), Some(error)),
     }
 }
