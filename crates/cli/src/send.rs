@@ -24,8 +24,7 @@ mod source;
 mod work;
 
 pub(crate) use address::{To, check_sender};
-use message::Fault;
-pub(crate) use message::{Message, Source};
+pub(crate) use message::{Fault, Message, Source};
 pub(crate) use octets::Place;
 pub(crate) use work::Plan;
 

@@ -22,7 +22,7 @@ use self::input::Input;
 use self::options::Given;
 use crate::console::{print, tell};
 use crate::failure::{EX_DATAERR, EX_USAGE, Failure};
-use crate::send::{Message, Place, Plan, Source, To, check_sender, deliver};
+use crate::send::{Fault, Message, Place, Plan, Source, To, check_sender, deliver};
 
 /// Send the message on the standard input, as programs expect it of /usr/sbin/sendmail.
 ///
@@ -120,7 +120,10 @@ fn send(given: Given) -> Result<u8, Failure> {
     let front = header.finish(&identity.date(), &identity.message_id(), &from);
     let place = Place::spool(front.chain(input)).map_err(header::unread)?;
     let source = Source { name: "message".to_owned(), place, start: 0, end: u64::MAX, quoted: false, sender: None };
-    let message = Message::look(source, false).map_err(|fault| Failure::new(EX_DATAERR, fault))?;
+    let message = Message::look(source, false).map_err(|fault| match fault {
+        Fault::Read(error) => header::unread(error),
+        fault => Failure::new(EX_DATAERR, fault),
+    })?;
     deliver(Plan {
         command: "sendmail",
         quiet: true,

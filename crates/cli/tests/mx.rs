@@ -27,8 +27,7 @@ impl Place {
         let zone = self.folder.write("zone", zone).display().to_string();
         let letter = self.folder.write("letter.eml", "Subject: a\n\nhello\n").display().to_string();
         let port = self.server.address.port().to_string();
-        let fixed =
-            ["--mx", "--mx-loopback", "--mx-zone", zone.as_str(), "--mx-port", port.as_str(), "--from", "a@b"];
+        let fixed = ["--mx", "--mx-loopback", "--mx-zone", zone.as_str(), "--mx-port", port.as_str(), "--from", "a@b"];
         send(&[&fixed, options, &[letter.as_str()]].concat())
     }
 
@@ -89,10 +88,8 @@ fn a_host_that_takes_nothing_for_now_is_passed_over() {
 #[test]
 fn what_a_host_says_of_a_recipient_is_final() {
     let place = Place::new();
-    let first = place.beside(
-        "127.0.0.2",
-        &["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "550 5.1.1 nobody\r\n", "221 bye\r\n"],
-    );
+    let first =
+        place.beside("127.0.0.2", &["220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "550 5.1.1 nobody\r\n", "221 bye\r\n"]);
     let output = place.send(TWO, &["--to", "a@x.example"]);
     assert_eq!(output.status.code(), Some(69), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("550 5.1.1 nobody"), "{}", text(&output.stdout));
