@@ -15,7 +15,7 @@ use super::message::Message;
 use super::report;
 use super::work::{Plan, send};
 use crate::console::tell;
-use crate::failure::{EX_NOINPUT, EX_TEMPFAIL, EX_UNAVAILABLE, Failure, exit_code};
+use crate::failure::{EX_NOINPUT, EX_UNAVAILABLE, Failure, exit_code};
 
 /// Whether there is no server, but domains.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,7 +66,9 @@ impl MxOptions {
 fn by_dns() -> Result<Builder, Failure> {
     match ehlo_tokio::dns::SystemResolver::new() {
         Ok(resolver) => Ok(Router::builder(resolver)),
-        Err(error) => Err(Failure::new(EX_TEMPFAIL, format_args!("--mx: DNS cannot be asked: {error}"))),
+        Err(error) => {
+            Err(Failure::new(crate::failure::EX_TEMPFAIL, format_args!("--mx: DNS cannot be asked: {error}")))
+        }
     }
 }
 
@@ -201,7 +203,7 @@ impl Way {
             let refused = outcome.no_way.as_ref().map(RouteError::reply);
             let (client, report) = (self.client.as_ref(), &outcome.report);
             let refused = refused.as_ref();
-            return report::json(name, message.size, from, &self.to, client, report, words.as_deref(), refused);
+            return report::json(message, from, &self.to, client, report, words.as_deref(), refused);
         }
         if let Some(words) = words {
             tell(plan.command, format_args!("{name}: {words}"));

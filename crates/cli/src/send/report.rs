@@ -10,6 +10,7 @@ use ehlo_tokio::ehlo_client::codec::{Reply, ReplyClass};
 use serde_json::{Value, json};
 
 use super::address::To;
+use super::message::Message;
 use crate::console::{print, tell};
 
 /// The worst that became of any recipient: 0, to be tried again, or refused.
@@ -100,8 +101,7 @@ pub(super) fn lines(command: &str, quiet: bool, name: &str, to: &[To], report: &
 
 /// The same for a program: one line a message. `refused` is the reply for those to whom there was no way.
 pub(super) fn json(
-    name: &str,
-    size: u64,
+    message: &Message,
     from: &str,
     to: &[To],
     client: Option<&Client>,
@@ -144,7 +144,7 @@ pub(super) fn json(
         })
         .collect();
     let line = json!({
-        "message": name, "size": size, "from": from, "tls": tls, "recipients": recipients, "error": error,
+        "message": message.source.name, "size": message.size, "from": from, "tls": tls, "recipients": recipients, "error": error,
     });
     let _ = print(line);
 }

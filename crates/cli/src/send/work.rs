@@ -109,7 +109,7 @@ impl Work {
     }
 
     fn json(&self, message: &Message, from: &str, client: Option<&Client>, report: &Report, error: Option<&str>) {
-        report::json(&message.source.name, message.size, from, &self.plan.to, client, report, error, None);
+        report::json(message, from, &self.plan.to, client, report, error, None);
     }
 
     async fn deliver(
