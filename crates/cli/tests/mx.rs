@@ -166,3 +166,17 @@ fn loopback_is_for_tests_and_passwords_are_for_servers_that_are_named() {
     }
     assert_eq!(send(&["--mx-loopback", "--from", "a@b", "--to", "a@b", "x:25", &letter]).status.code(), Some(64));
 }
+
+#[test]
+fn hosts_that_all_refuse_are_told_apart_from_those_that_do_so_for_now() {
+    for (greeting, status, words) in
+        [(&["554 no service\r\n"][..], 69, "x.example: 550 5.3.2"), (&["421 busy\r\n"], 75, "x.example: 451 4.3.2")]
+    {
+        let place = Place::new();
+        let host = place.beside("127.0.0.2", greeting);
+        let output = place.send("x.example A 127.0.0.2\n", &["--to", "a@x.example"]);
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+        host.join().unwrap();
+    }
+}
