@@ -9,7 +9,7 @@ use ehlo_tokio::client::{Builder, Client, Login, Observer, SendError, Tls, Trust
 use ehlo_tokio::ehlo_client::codec::PathFault;
 use ehlo_tokio::ehlo_client::{Config, Timeouts};
 use ehlo_tokio::ehlo_sasl::{Credentials, Mechanism};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
 pub(crate) use self::options::{AuthOptions, Options, TlsMode, seconds};
 pub(crate) use self::target::Target;
@@ -127,6 +127,11 @@ impl Connector {
                 builder.connect_address(&addresses[..], name).await.map_err(|error| self.session_error(error))
             }
         }
+    }
+
+    /// Says EHLO over a connection to a host of that name, within TLS if that is wanted.
+    pub(crate) async fn over(&self, stream: TcpStream, name: &str, observer: Observer) -> Result<Client, SendError> {
+        self.builder(observer).over(stream, self.tls_name.as_deref().unwrap_or(name)).await
     }
 
     fn session_error(&self, error: SendError) -> ConnectError {

@@ -12,12 +12,16 @@ pub(crate) const EX_USAGE: u8 = 64;
 pub(crate) const EX_DATAERR: u8 = 65;
 /// A file that can't be read.
 pub(crate) const EX_NOINPUT: u8 = 66;
+/// Nobody is there by that name.
+pub(crate) const EX_NOUSER: u8 = 67;
 /// Refused for good.
 pub(crate) const EX_UNAVAILABLE: u8 = 69;
 /// To be tried again later.
 pub(crate) const EX_TEMPFAIL: u8 = 75;
 /// The log-in failed, and will again.
 pub(crate) const EX_NOPERM: u8 = 77;
+/// The configuration is wrong.
+pub(crate) const EX_CONFIG: u8 = 78;
 
 /// Why nothing at all was done.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ mod passwd;
 mod password;
 mod probe;
 mod send;
+mod sendmail;
 mod serve;
 
 /// An SMTP server, a client, and a load tester.
@@ -32,6 +33,7 @@ enum Command {
     Serve(Box<serve::Args>),
     Send(Box<send::Args>),
     Probe(Box<probe::Args>),
+    Sendmail(sendmail::Args),
     Load(Box<load::Args>),
     Explain(explain::Args),
     Passwd(passwd::Args),
@@ -52,6 +54,9 @@ struct Completions {
 }
 
 fn main() -> ExitCode {
+    if let Some(words) = sendmail::words(std::env::args_os()) {
+        return sendmail::run(words);
+    }
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         // Which options stand on the line is only known of what they were read from.
         let given = serve::Given::of(matches.subcommand_matches("serve"));
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args, &given),
         Command::Send(args) => send::run(*args),
         Command::Probe(args) => probe::run(&args),
+        Command::Sendmail(args) => sendmail::run_args(args),
         Command::Load(args) => load::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Passwd(args) => passwd::run(&args),

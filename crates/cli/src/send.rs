@@ -17,14 +17,16 @@ use crate::failure::{EX_DATAERR, EX_NOINPUT, EX_TEMPFAIL, Failure};
 mod address;
 mod form;
 mod message;
+mod mx;
 mod octets;
 mod report;
 mod source;
 mod work;
 
-use address::To;
-use message::{Fault, Message};
-use work::Plan;
+pub(crate) use address::{To, check_sender};
+pub(crate) use message::{Fault, Message, Source};
+pub(crate) use octets::Place;
+pub(crate) use work::Plan;
 
 /// From so many messages on, a terminal is shown how far they are.
 const MANY: usize = 10;
@@ -103,12 +105,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", help_heading = "Extensions")]
     hold_for: Option<u32>,
 
-    /// The server: HOST, HOST:PORT (25 without), or the path of a socket
+    #[command(flatten)]
+    mx: mx::MxOptions,
+
+    /// The server: HOST, HOST:PORT (25 without), or the path of a socket. With --mx there is none, and files begin here
     #[arg(value_name = "SERVER")]
     server: String,
 
     /// Files, mboxes, folders or maildirs; - is the standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "mx")]
     files: Vec<String>,
 }
 
@@ -122,7 +127,7 @@ enum Endings {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> ExitCode {
-    match prepare(&args).and_then(send) {
+    match prepare(&args).and_then(deliver) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             tell("send", failure.message);
@@ -131,22 +136,31 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn send(plan: Plan) -> Result<u8, Failure> {
+/// Sends all that is planned; gives the exit status.
+pub(crate) fn deliver(plan: Plan) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(EX_TEMPFAIL, format_args!("cannot start: {error}")))?;
-    Ok(runtime.block_on(work::run(plan)))
+    Ok(match plan.router.clone() {
+        Some(router) => runtime.block_on(mx::run(&plan, &router)),
+        None => runtime.block_on(work::run(plan)),
+    })
 }
 
 fn prepare(args: &Args) -> Result<Plan, Failure> {
     if let Some(from) = &args.from {
-        address::check_sender(from).map_err(|fault| Failure::usage(format_args!("--from {from}: {fault}")))?;
+        check_sender(from).map_err(|fault| Failure::usage(format_args!("--from {from}: {fault}")))?;
     }
     let params = params(args)?;
     let to = recipients(args)?;
-    let target = Target::parse(&args.server, 25)
-        .ok_or_else(|| Failure::usage(format_args!("{}: not HOST:PORT", args.server)))?;
+    let router = args.mx.router(args.options.connect_timeout)?;
+    let target = match &router {
+        // Whom it leads to is only known later. As servers among each other do: TLS where there is some.
+        Some(_) => Target::Tcp { host: String::new(), port: 25 },
+        None => Target::parse(&args.server, 25)
+            .ok_or_else(|| Failure::usage(format_args!("{}: not HOST:PORT", args.server)))?,
+    };
     let messages = messages(args)?;
     let connector = Connector::new(target, &args.options, &args.auth, args.require_tls)?;
     let shown = messages.len() >= MANY && std::io::stderr().is_terminal() && !args.verbose;
@@ -156,7 +170,10 @@ fn prepare(args: &Args) -> Result<Plan, Failure> {
         ProgressBar::hidden()
     };
     Ok(Plan {
+        command: "send",
+        quiet: false,
         connector,
+        router,
         messages,
         to,
         params,
@@ -231,7 +248,8 @@ fn params(args: &Args) -> Result<MailParamsBuf, Failure> {
 /// All messages, each with its sender.
 fn messages(args: &Args) -> Result<Vec<(Message, String)>, Failure> {
     let mut messages = Vec::new();
-    for name in &args.files {
+    let first = Some(&args.server).filter(|_| args.mx.mx);
+    for name in first.into_iter().chain(&args.files) {
         let found = source::find(name).map_err(|error| Failure::new(EX_NOINPUT, format_args!("{name}: {error}")))?;
         if found.is_empty() {
             return Err(Failure::new(EX_NOINPUT, format_args!("{name}: there is no message in it")));
@@ -255,7 +273,7 @@ fn sender(args: &Args, message: &Message) -> Result<String, Failure> {
     let name = &message.source.name;
     match (&args.from, &message.source.sender, &message.header_sender) {
         (Some(from), ..) => Ok(from.clone()),
-        (None, Some(from), _) => match address::check_sender(from) {
+        (None, Some(from), _) => match check_sender(from) {
             Ok(()) => Ok(from.clone()),
             Err(fault) => {
                 Err(Failure::usage(format_args!("{name}: the mbox says that it is from {from}: {fault}; say --from")))

@@ -186,7 +186,19 @@ fn there_is_a_manual_page_for_each_command() {
     assert!(status.success());
     let names: Vec<String> =
         files(&folder.0).iter().map(|path| text(path.file_name().unwrap().as_encoded_bytes())).collect();
-    let commands = ["", "-completions", "-explain", "-grant", "-load", "-man", "-passwd", "-send", "-serve"];
+    let commands = [
+        "",
+        "-completions",
+        "-explain",
+        "-grant",
+        "-load",
+        "-man",
+        "-passwd",
+        "-probe",
+        "-send",
+        "-sendmail",
+        "-serve",
+    ];
     let mut expected: Vec<String> = commands.iter().map(|command| format!("ehlo{command}.1")).collect();
     expected.sort();
     assert_eq!(names, expected);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use ehlo_tokio::client::{Client, Envelope, Recipient, Report, SendError};
 use ehlo_tokio::ehlo_client::codec::{MailParamsBuf, ReversePath};
 use ehlo_tokio::ehlo_client::{Fate, Job};
+use ehlo_tokio::route::Router;
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
@@ -17,17 +18,23 @@ use crate::console::tell;
 use crate::failure::{EX_NOINPUT, EX_TEMPFAIL, exit_code};
 
 /// Everything that is to be done.
-pub(super) struct Plan {
-    pub(super) connector: Connector,
+pub(crate) struct Plan {
+    /// The name of the command, for what it says.
+    pub(crate) command: &'static str,
+    /// Whether to say nothing of what went well, and nothing on the standard output.
+    pub(crate) quiet: bool,
+    pub(crate) connector: Connector,
+    /// Finds the hosts of the recipients' domains, where it is not one server that takes all.
+    pub(crate) router: Option<Router>,
     /// Each with its sender.
-    pub(super) messages: Vec<(Message, String)>,
-    pub(super) to: Vec<To>,
-    pub(super) params: MailParamsBuf,
-    pub(super) connections: usize,
-    pub(super) verbose: bool,
-    pub(super) json: bool,
-    pub(super) lmtp: bool,
-    pub(super) progress: ProgressBar,
+    pub(crate) messages: Vec<(Message, String)>,
+    pub(crate) to: Vec<To>,
+    pub(crate) params: MailParamsBuf,
+    pub(crate) connections: usize,
+    pub(crate) verbose: bool,
+    pub(crate) json: bool,
+    pub(crate) lmtp: bool,
+    pub(crate) progress: ProgressBar,
 }
 
 struct Work {
@@ -78,7 +85,7 @@ impl Work {
 
     /// There is no connection, and so none for the next message either; but others may stand, and take what is left.
     fn give_up(&self, error: &ConnectError, message: &Message, from: &str) {
-        tell("send", &error.text);
+        tell(self.plan.command, &error.text);
         self.note(error.exit_code());
         self.unsent(message, from, &error.text);
         if self.open.fetch_sub(1, Ordering::Relaxed) > 1 {
@@ -102,7 +109,7 @@ impl Work {
     }
 
     fn json(&self, message: &Message, from: &str, client: Option<&Client>, report: &Report, error: Option<&str>) {
-        report::json(&message.source.name, message.size, from, &self.plan.to, client, report, error);
+        report::json(message, from, &self.plan.to, client, report, error, None);
     }
 
     async fn deliver(
@@ -126,7 +133,7 @@ impl Work {
             }
             let Some(connected) = client.as_mut() else { return Ok(()) };
             let batch: Vec<Recipient<'_>> = places.iter().map(|place| to[*place]).collect();
-            let (part, error) = self.send(connected, message, from, &batch).await;
+            let (part, error) = send(&self.plan, connected, message, from, &batch).await;
             let left: Vec<usize> = part.unsent().map(|i| places[i]).collect();
             let progress = left.len() < places.len();
             match &mut whole {
@@ -144,42 +151,10 @@ impl Work {
         }
     }
 
-    async fn send(
-        &self,
-        client: &mut Client,
-        message: &Message,
-        from: &str,
-        to: &[Recipient<'_>],
-    ) -> (Report, Option<SendError>) {
-        let Ok(envelope) = Envelope::parse(from, to) else { return (Report::default(), None) };
-        let envelope = envelope
-            .with_body(message.kind)
-            .with_utf8(message.utf8)
-            .with_size(message.size)
-            .with_params(self.plan.params.as_params());
-        let nothing = || Job::new(envelope).into_report();
-        let sent = match message.body() {
-            Ok(mut body) => client.send_body(&envelope, &mut body).await,
-            Err(error) => Err(SendError::Read(error, Box::new(nothing()))),
-        };
-        match sent {
-            Ok(report) => (report, None),
-            Err(SendError::Body(error, report)) => {
-                let kept = if report.len() == to.len() { *report } else { nothing() };
-                (kept, Some(SendError::Body(error, Box::default())))
-            }
-            Err(SendError::Read(error, report)) => {
-                let kept = if report.len() == to.len() { *report } else { nothing() };
-                (kept, Some(SendError::Read(error, Box::default())))
-            }
-            Err(error) => (nothing(), Some(error)),
-        }
-    }
-
     fn tell(&self, client: &Client, message: &Message, from: &str, report: &Report, error: Option<SendError>) {
         let name = &message.source.name;
         for fate in report.iter() {
-            self.note(report::exit_code(&fate));
+            self.note(report::exit_code(&fate, self.plan.quiet));
         }
         let mut words = None;
         if let Some(error) = &error {
@@ -197,9 +172,42 @@ impl Work {
                 return self.json(message, from, Some(client), report, words.as_deref());
             }
             if let Some(words) = &words {
-                tell("send", format_args!("{name}: {words}"));
+                tell(self.plan.command, format_args!("{name}: {words}"));
             }
-            report::lines(name, &self.plan.to, report, self.plan.lmtp);
+            report::lines(self.plan.command, self.plan.quiet, name, &self.plan.to, report, self.plan.lmtp);
         });
+    }
+}
+
+/// Sends a message to some of the recipients. What the report says holds whether there is an error or not.
+pub(super) async fn send(
+    plan: &Plan,
+    client: &mut Client,
+    message: &Message,
+    from: &str,
+    to: &[Recipient<'_>],
+) -> (Report, Option<SendError>) {
+    let Ok(envelope) = Envelope::parse(from, to) else { return (Report::default(), None) };
+    let envelope = envelope
+        .with_body(message.kind)
+        .with_utf8(message.utf8)
+        .with_size(message.size)
+        .with_params(plan.params.as_params());
+    let nothing = || Job::new(envelope).into_report();
+    let sent = match message.body() {
+        Ok(mut body) => client.send_body(&envelope, &mut body).await,
+        Err(error) => Err(SendError::Read(error, Box::new(nothing()))),
+    };
+    match sent {
+        Ok(report) => (report, None),
+        Err(SendError::Body(error, report)) => {
+            let kept = if report.len() == to.len() { *report } else { nothing() };
+            (kept, Some(SendError::Body(error, Box::default())))
+        }
+        Err(SendError::Read(error, report)) => {
+            let kept = if report.len() == to.len() { *report } else { nothing() };
+            (kept, Some(SendError::Read(error, Box::default())))
+        }
+        Err(error) => (nothing(), Some(error)),
     }
 }
