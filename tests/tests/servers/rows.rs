@@ -82,7 +82,7 @@ pub(crate) const OPENSMTPD: Row = Row {
     defers: false,
     forgives: true,
     long_line: LongLine::Kept,
-    note: "Debian's has no working TLS: with the libssl that it comes with it can't sign, whoever the client is. That the client tells of that is tested.",
+    note: "in this arrangement of unpacked packages it makes no TLS handshake, whoever the client is, so its TLS is not judged. That the client tells of that is tested.",
 };
 
 pub(crate) const AIOSMTPD: Row = Row {
