@@ -12,8 +12,13 @@ pub(crate) struct Output {
     sent: usize,
     cap: usize,
     enhanced: bool,
+    /// A greeting or a reply to EHLO is in the buffer: longer than what follows, and many clients wait behind it.
+    plain: bool,
     waiting: VecDeque<Waiting>,
 }
+
+/// Octets that the buffer keeps behind a greeting or a reply to EHLO: enough for a usual reply.
+const KEPT: usize = 64;
 
 /// What is not in the buffer yet.
 #[derive(Clone, Debug)]
@@ -66,6 +71,9 @@ impl Output {
         if self.sent == self.buffer.len() {
             self.buffer.clear();
             self.sent = 0;
+            if std::mem::take(&mut self.plain) {
+                self.buffer.shrink_to(KEPT);
+            }
         } else if self.sent >= self.cap / 2 {
             // A peer that is always a little behind must not make the buffer grow.
             self.buffer.drain(..self.sent);
@@ -99,6 +107,7 @@ impl Output {
 
     /// The greeting and the replies to EHLO and HELO carry no enhanced codes (RFC 2034 §4).
     pub(crate) fn push_plain(&mut self, reply: &Reply) {
+        self.plain = true;
         self.push_as(reply, false);
     }
 
@@ -190,6 +199,22 @@ mod tests {
             }
             assert!(written == whole, "steps of {step}");
         }
+    }
+
+    #[test]
+    fn an_idle_session_does_not_keep_the_room_of_its_greeting() {
+        let mut output = Output::new(4096, true);
+        let long = Reply::new(ehlo_codec::ReplyCode::OK, None, "line\n".repeat(100) + "end").unwrap();
+        output.push_plain(&long);
+        let all = output.bytes().len();
+        output.sent(all - 1);
+        assert!(output.memory() >= all, "it is not written yet");
+        output.sent(1);
+        assert!(output.memory() <= KEPT, "{} octets are kept", output.memory());
+        // What a later reply needed stays, so that the next takes no memory.
+        output.push(&long);
+        output.sent(output.bytes().len());
+        assert!(output.memory() >= all);
     }
 
     #[test]
