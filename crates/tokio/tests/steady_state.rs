@@ -86,6 +86,8 @@ fn talk(stream: impl Read + Write, way: Way, done: &AtomicU32, gate: &std::sync:
         }
         done.fetch_add(1, Ordering::Relaxed);
     }
+    // The end of the connection is not what is counted: it has a line of its own in the log.
+    gate.recv().unwrap();
     say("QUIT\r\n", "221");
 }
 
@@ -145,6 +147,7 @@ fn measure(policy: impl Policy, way: Way, tls: Option<(TlsConfig, Arc<ClientConf
     reach(WARM_UP);
     open.send(()).unwrap();
     let count = allocation_counter::measure(|| reach(WARM_UP + COUNTED)).count_total;
+    open.send(()).unwrap();
     // The client says QUIT before the server can tell it to go.
     runtime.block_on(async {
         while !peer.is_finished() {
