@@ -24,7 +24,7 @@ use std::net::ToSocketAddrs;
 
 use ehlo_client::{CloseReason, TlsInfo};
 pub use ehlo_client::{Envelope, Fate, LineEndings, Recipient, Report, SavedReply};
-use ehlo_driver::{Body, Bytes, Conversation, block_on, prepare};
+use ehlo_driver::{Body, Conversation, block_on};
 pub use ehlo_driver::{
     CONNECT_TIMEOUT, Login, LoginError, Observed, Observer, SendError, Tls, Trust, TrustError, address_literal,
     ehlo_client, sasl,
@@ -103,8 +103,7 @@ impl Client {
     /// [`SendError`] if the transaction was not begun. What happens within it stands in the [`Report`], and [`closed`](Self::closed) tells why a
     /// connection ended.
     pub fn send(&mut self, envelope: &Envelope<'_>, text: &[u8]) -> Result<Report, SendError> {
-        let (envelope, prepared) = prepare(envelope, text, self.endings)?;
-        block_on(self.conversation.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse))
+        block_on(self.conversation.send_text(envelope, text, self.endings))
     }
 
     /// The same for a message that is read while it is sent, from a [`Reader`] or a [`SeekReader`]. Its kind is what the envelope says.
@@ -113,14 +112,7 @@ impl Client {
     ///
     /// [`SendError`] if nothing was begun, or the message can't be sent to its end.
     pub fn send_body(&mut self, envelope: &Envelope<'_>, body: &mut (impl Body + Send)) -> Result<Report, SendError> {
-        let mut envelope = *envelope;
-        if self.endings == LineEndings::Refuse {
-            envelope.size = envelope.size.or(body.size());
-        } else {
-            // How long it will be, nobody knows.
-            envelope.size = None;
-        }
-        block_on(self.conversation.send(envelope, body, self.endings))
+        block_on(self.conversation.send_body(envelope, body, self.endings))
     }
 
     /// Sends many messages, each as [`send`](Self::send) does, but without waiting for the outcome of one before the next
@@ -134,12 +126,7 @@ impl Client {
         messages: &[(Envelope<'_>, &[u8])],
         report: impl FnMut(usize, Report),
     ) -> Result<(), SendError> {
-        let prepared = messages
-            .iter()
-            .map(|(envelope, text)| prepare(envelope, text, self.endings))
-            .collect::<Result<Vec<_>, _>>()?;
-        let messages = prepared.iter().map(|(envelope, text)| (*envelope, &*text.octets));
-        block_on(self.conversation.send_all(messages, report))
+        block_on(self.conversation.send_texts(messages, self.endings, report))
     }
 
     /// Says QUIT, and waits for the reply.

@@ -162,17 +162,64 @@ impl<W: Wire> Conversation<W> {
         }
     }
 
+    /// Sends a text in memory: of the kind that it has, whose lines may be changed or not.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if nothing was begun: [`SendError::LineEnding`] for a CR or LF that stands alone and is not to be changed.
+    pub async fn send_text(
+        &mut self,
+        envelope: &Envelope<'_>,
+        text: &[u8],
+        endings: LineEndings,
+    ) -> Result<Report, SendError> {
+        let (envelope, prepared) = prepare(envelope, text, endings)?;
+        self.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse).await
+    }
+
+    /// Sends a message that is read meanwhile, as long as it says or as the envelope does. Its kind is what the envelope says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send`](Self::send).
+    pub async fn send_body(
+        &mut self,
+        envelope: &Envelope<'_>,
+        body: &mut (impl Body + Send),
+        endings: LineEndings,
+    ) -> Result<Report, SendError> {
+        let mut envelope = *envelope;
+        envelope.size = match endings {
+            LineEndings::Refuse => envelope.size.or(body.size()),
+            // How long it will be, nobody knows.
+            LineEndings::Normalize => None,
+        };
+        self.send(envelope, body, endings).await
+    }
+
+    /// Sends texts in memory one behind the other; see [`send_all`](Self::send_all).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the session was over before, or one of the texts can't be sent as it is; then nothing was begun.
+    pub async fn send_texts(
+        &mut self,
+        messages: &[(Envelope<'_>, &[u8])],
+        endings: LineEndings,
+        report: impl FnMut(usize, Report),
+    ) -> Result<(), SendError> {
+        let prepared =
+            messages.iter().map(|(envelope, text)| prepare(envelope, text, endings)).collect::<Result<Vec<_>, _>>()?;
+        self.send_all(prepared.iter().map(|(envelope, text)| (*envelope, &*text.octets)), report).await
+    }
+
     fn give_up(&mut self, mut job: Job<'_>) -> Report {
         let now = self.wire.now();
         self.link.session_mut().abandon(now);
-        self.drain(&mut job);
-        job.into_report()
-    }
-
-    fn drain(&mut self, job: &mut Job<'_>) {
         while let Some(event) = self.event() {
             job.on_event(self.link.session(), &event);
         }
+        job.into_report()
     }
 
     /// Goes through the transaction that was begun.
@@ -282,9 +329,8 @@ impl<W: Wire> Conversation<W> {
                     let now = self.wire.now();
                     match job.begin(self.link.session_mut(), now) {
                         Ok(Next::Begun(_)) => open.push_back((number, job, text)),
-                        Ok(Next::Over) => report(number, job.into_report()),
-                        // No more over this connection.
-                        Ok(Next::Elsewhere) | Err(_) => report(number, job.into_report()),
+                        // Decided without a word, or no more over this connection.
+                        Ok(Next::Over | Next::Elsewhere) | Err(_) => report(number, job.into_report()),
                     }
                     continue;
                 }

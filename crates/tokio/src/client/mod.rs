@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ehlo_client::{CloseReason, Config, LineEndings, Outcome, RecipientOutcome, TlsInfo};
-use ehlo_driver::{Body, Bytes, Conversation, prepare};
+use ehlo_driver::{Body, Conversation};
 use tokio::net::ToSocketAddrs;
 
 pub use self::body::{Reader, SeekReader};
@@ -152,8 +152,7 @@ impl Client {
     /// [`SendError`] if the transaction was not begun. What happens within it stands in the [`Report`], and [`closed`](Self::closed) tells why a
     /// connection ended.
     pub async fn send(&mut self, envelope: &Envelope<'_>, text: &[u8]) -> Result<Report, SendError> {
-        let (envelope, prepared) = prepare(envelope, text, self.endings)?;
-        self.conversation.send(envelope, &mut Bytes::prepared(&prepared.octets), LineEndings::Refuse).await
+        self.conversation.send_text(envelope, text, self.endings).await
     }
 
     /// The same for a message that is read while it is sent, from a [`Reader`] or a [`SeekReader`]. Its kind is what the envelope says.
@@ -166,14 +165,7 @@ impl Client {
         envelope: &Envelope<'_>,
         body: &mut (impl Body + Send),
     ) -> Result<Report, SendError> {
-        let mut envelope = *envelope;
-        if self.endings == LineEndings::Refuse {
-            envelope.size = envelope.size.or(body.size());
-        } else {
-            // How long it will be, nobody knows.
-            envelope.size = None;
-        }
-        self.conversation.send(envelope, body, self.endings).await
+        self.conversation.send_body(envelope, body, self.endings).await
     }
 
     /// Sends many messages, each as [`send`](Self::send) does, but without waiting for the outcome of one before the next
@@ -187,12 +179,7 @@ impl Client {
         messages: &[(Envelope<'_>, &[u8])],
         report: impl FnMut(usize, Report),
     ) -> Result<(), SendError> {
-        let prepared = messages
-            .iter()
-            .map(|(envelope, text)| prepare(envelope, text, self.endings))
-            .collect::<Result<Vec<_>, _>>()?;
-        let messages = prepared.iter().map(|(envelope, text)| (*envelope, &*text.octets));
-        self.conversation.send_all(messages, report).await
+        self.conversation.send_texts(messages, self.endings, report).await
     }
 
     /// Begins a message whose body comes piece by piece. `None` if the server waits for it: then come any number of
