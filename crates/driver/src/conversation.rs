@@ -1,12 +1,13 @@
 //! How a message is sent, whatever moves the bytes.
 
-use std::collections::VecDeque;
+mod batch;
+mod pieces;
+
 use std::io;
 
 use ehlo_client::codec::BodyType;
 use ehlo_client::{
-    BeginError, BodyError, CloseReason, Envelope, Event, Job, LineEndings, Next, Outcome, Prepared, Report, Stage,
-    TransactionId,
+    BeginError, BodyError, CloseReason, Envelope, Event, Job, LineEndings, Next, Prepared, Report, Stage, TransactionId,
 };
 
 use crate::error::SendError;
@@ -197,22 +198,6 @@ impl<W: Wire> Conversation<W> {
         self.send(envelope, body, endings).await
     }
 
-    /// Sends texts in memory one behind the other; see [`send_all`](Self::send_all).
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] if the session was over before, or one of the texts can't be sent as it is; then nothing was begun.
-    pub async fn send_texts(
-        &mut self,
-        messages: &[(Envelope<'_>, &[u8])],
-        endings: LineEndings,
-        report: impl FnMut(usize, Report),
-    ) -> Result<(), SendError> {
-        let prepared =
-            messages.iter().map(|(envelope, text)| prepare(envelope, text, endings)).collect::<Result<Vec<_>, _>>()?;
-        self.send_all(prepared.iter().map(|(envelope, text)| (*envelope, &*text.octets)), report).await
-    }
-
     fn give_up(&mut self, mut job: Job<'_>) -> Report {
         let now = self.wire.now();
         self.link.session_mut().abandon(now);
@@ -266,191 +251,6 @@ impl<W: Wire> Conversation<W> {
             }
             self.wire.exchange(&mut self.link).await;
         }
-    }
-
-    /// Sends messages one behind the other, as many at a time as the session's configuration lets run ahead. `report` is called for
-    /// each when it is decided, with its number. Their bodies are prepared texts, or binary ones.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] if the session was over before, or is in the middle of something. Messages that an ending session leaves are reported as
-    /// unsent.
-    pub async fn send_all<'m>(
-        &mut self,
-        messages: impl IntoIterator<Item = (Envelope<'m>, &'m [u8])>,
-        mut report: impl FnMut(usize, Report),
-    ) -> Result<(), SendError> {
-        self.ensure_open()?;
-        if !self.link.session().is_ready() {
-            return Err(SendError::Begin(BeginError::NotReady));
-        }
-        let mut messages = messages.into_iter().enumerate();
-        let mut open: VecDeque<(usize, Job<'m>, &'m [u8])> = VecDeque::new();
-        let mut again: VecDeque<(usize, Job<'m>, &'m [u8])> = VecDeque::new();
-        let mut body: Option<Bytes<'m>> = None;
-        loop {
-            while let Some(event) = self.event() {
-                if let Event::BodyWanted(_, transfer) = event
-                    && let Some((_, job, text)) = open.back()
-                {
-                    self.link.begin_body(transfer, job.envelope().body, job.envelope().size, LineEndings::Refuse);
-                    self.link.trust_body();
-                    body = Some(Bytes::prepared(text));
-                }
-                // Replies come in the order of the commands.
-                let over = open.front_mut().is_some_and(|(_, job, _)| job.on_event(self.link.session(), &event));
-                if over && let Some((number, job, text)) = open.pop_front() {
-                    if job.is_over() || self.link.closed().is_some() {
-                        report(number, job.into_report());
-                    } else {
-                        again.push_back((number, job, text));
-                    }
-                }
-            }
-            if self.link.closed().is_some() {
-                for (number, job, _) in open.into_iter().chain(again) {
-                    report(number, job.into_report());
-                }
-                messages.for_each(|(number, (envelope, _))| report(number, Job::new(envelope).into_report()));
-                return Ok(());
-            }
-            if let Some(text) = &mut body
-                && self.feed(text).await
-            {
-                body = None;
-                // If it could not be sent, the session is over, and has told nobody yet.
-                continue;
-            }
-            if body.is_none() && self.link.session().is_ready() {
-                let next = again
-                    .pop_front()
-                    .or_else(|| messages.next().map(|(number, (envelope, text))| (number, Job::new(envelope), text)));
-                if let Some((number, mut job, text)) = next {
-                    let now = self.wire.now();
-                    match job.begin(self.link.session_mut(), now) {
-                        Ok(Next::Begun(_)) => open.push_back((number, job, text)),
-                        // Decided without a word, or no more over this connection.
-                        Ok(Next::Over | Next::Elsewhere) | Err(_) => report(number, job.into_report()),
-                    }
-                    continue;
-                }
-                if open.is_empty() {
-                    return Ok(());
-                }
-            }
-            self.wire.exchange(&mut self.link).await;
-        }
-    }
-
-    /// Puts in what there is room for of a body in memory; true when all of it is in.
-    async fn feed(&mut self, text: &mut Bytes<'_>) -> bool {
-        let now = self.wire.now();
-        while self.link.wants_piece() {
-            // Neither can fail: it is in memory, and was looked through.
-            let Ok(piece) = text.fill().await else { return true };
-            if piece.is_empty() {
-                if self.link.end_body(now).is_err() {
-                    self.link.session_mut().abandon(now);
-                }
-                return true;
-            }
-            match self.link.put(now, piece) {
-                Ok(taken) => text.consume(taken),
-                Err(_) => {
-                    self.link.session_mut().abandon(now);
-                    return true;
-                }
-            }
-        }
-        !self.link.is_in_body()
-    }
-
-    /// Begins a message whose body comes by [`write`](Self::write). The outcome, if it is decided without one.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] if nothing was begun.
-    pub async fn begin_message(&mut self, envelope: &Envelope<'_>) -> Result<Option<Outcome>, SendError> {
-        self.ensure_open()?;
-        let now = self.wire.now();
-        let id = self.link.session_mut().begin(now, envelope).map_err(SendError::Begin)?;
-        self.writing = None;
-        // One whose sender gave up may be over meanwhile.
-        match self.until(|event| is_decisive(event, id)).await.map_err(SendError::Closed)? {
-            Event::BodyWanted(_, transfer) => {
-                self.link.begin_body(transfer, envelope.body, envelope.size, LineEndings::Refuse);
-                self.writing = Some(id);
-                Ok(None)
-            }
-            Event::Done(_, outcome) => Ok(Some(self.done(outcome))),
-            _ => Ok(None),
-        }
-    }
-
-    /// The message that was begun, and waits for its body.
-    fn written(&self) -> Result<TransactionId, SendError> {
-        match (self.writing, self.link.closed()) {
-            (Some(id), _) => Ok(id),
-            (None, Some(reason)) => Err(SendError::Closed(reason)),
-            (None, None) => Err(SendError::Begin(BeginError::NotReady)),
-        }
-    }
-
-    /// Writes a piece of the body. The outcome, if the server has ended the transaction: nothing more of it is wanted then. If its future is
-    /// dropped, nobody knows how much of the piece was taken: drop the connection.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] if it can't be sent, or no message waits for it. The message can't be finished then; drop the connection.
-    pub async fn write(&mut self, mut piece: &[u8]) -> Result<Option<Outcome>, SendError> {
-        let id = self.written()?;
-        while !piece.is_empty() {
-            let now = self.wire.now();
-            let taken = self.link.put(now, piece).map_err(|error| SendError::Body(error, Box::default()))?;
-            piece = &piece[taken..];
-            if let Some(outcome) = self.flush(id).await {
-                return Ok(Some(outcome));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits until there is room for more. The outcome, if the transaction ended meanwhile.
-    async fn flush(&mut self, id: TransactionId) -> Option<Outcome> {
-        loop {
-            while let Some(event) = self.event() {
-                if let Event::Done(done, outcome) = event
-                    && done == id
-                {
-                    return Some(self.done(outcome));
-                }
-            }
-            if self.link.wants_piece() {
-                return None;
-            }
-            self.wire.exchange(&mut self.link).await;
-        }
-    }
-
-    /// Ends the body, and waits for what becomes of the message.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] if the body can't end where it does, or there is no message.
-    pub async fn finish(&mut self) -> Result<Outcome, SendError> {
-        let id = self.written()?;
-        let now = self.wire.now();
-        self.link.end_body(now).map_err(|error| SendError::Body(error, Box::default()))?;
-        match self.until(|event| is_decisive(event, id)).await.map_err(SendError::Closed)? {
-            Event::Done(_, outcome) => Ok(self.done(outcome)),
-            _ => Err(SendError::Closed(CloseReason::Eof)),
-        }
-    }
-
-    /// The transaction is over. If the connection ended with it, that is known at once.
-    fn done(&mut self, outcome: Outcome) -> Outcome {
-        while self.event().is_some() {}
-        outcome
     }
 
     /// Says QUIT, and waits for the reply. A message that waits for the rest of its body is given up: nobody would bring it.
@@ -529,11 +329,6 @@ impl<W: Wire> Conversation<W> {
 enum Failure {
     Body(BodyError),
     Read(io::Error),
-}
-
-/// Whether an event ends the wait for the body of a transaction to be wanted, or for its end.
-fn is_decisive(event: &Event, id: TransactionId) -> bool {
-    matches!(event, Event::BodyWanted(of, _) | Event::Done(of, _) if *of == id)
 }
 
 /// A text in memory with its envelope: of the kind that it has, and as long as it is.

@@ -389,7 +389,9 @@ impl Pool {
             let Some(kept) = &mut lease.kept else { break };
             let sent = kept.client.send(&part, text).await;
             let closed = kept.client.closed();
-            if closed == Some(CloseReason::ServiceNotAvailable) && !lease.reused {
+            // One that has taken messages has only had enough of this connection.
+            let took_some = matches!(&sent, Ok(part) if part.accepted() > 0);
+            if closed == Some(CloseReason::ServiceNotAvailable) && !lease.reused && !took_some {
                 self.rest(target);
             }
             let before = left.len();
